@@ -1,0 +1,1 @@
+"""A company telephone system in the browser: SIP, WebRTC, Django."""
