@@ -1,0 +1,36 @@
+# The commands of this house. Each sets up what it needs first; what is up to date is left alone.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv/bin
+BOOTSTRAP := $(PYTHON) scripts/bootstrap.py
+
+.PHONY: help setup run test test-long lint bench
+
+help:
+	@echo "make run        everything: set-up, database, first accounts, all processes"
+	@echo "make test       set-up and the tests with the real parts (ten minutes at most)"
+	@echo "make test-long  soaks, timers and fuzz runs (up to an hour)"
+	@echo "make lint       style, types, import rules, long files and functions"
+	@echo "make bench      benchmarks beside their peers: a table and var/bench.json"
+
+setup:
+	@$(BOOTSTRAP) all
+
+run:
+	@$(BOOTSTRAP) all
+	@exec $(VENV)/python manage.py up
+
+test:
+	@$(BOOTSTRAP) python node frontend packages
+	@$(VENV)/python scripts/test.py
+
+test-long:
+	@$(BOOTSTRAP) python node frontend packages
+	@$(VENV)/python scripts/test.py --long
+
+lint:
+	@$(BOOTSTRAP) python node modules
+	@$(VENV)/python scripts/lint.py
+
+bench:
+	@$(BOOTSTRAP) python
+	@$(VENV)/python scripts/bench.py
