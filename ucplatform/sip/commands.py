@@ -1,0 +1,124 @@
+"""What the endpoint asks of the shell (commands) and tells its user (events). All of them are values.
+
+The shell carries out the commands of a list in order and never raises back into the endpoint: a message that could not
+be sent is reported by `Endpoint.flow_lost`.
+"""
+
+from collections.abc import Hashable
+from dataclasses import dataclass
+
+from .flow import Flow
+from .message import Request, Response
+
+Key = tuple[str, ...]
+"""Names a transaction or a timer; only strings, so it survives JSON as a list."""
+
+Context = Hashable
+"""The user's own name for a request (call, leg, purpose); the endpoint only hands it back."""
+
+
+@dataclass(frozen=True, slots=True)
+class RequestReceived:
+    """A new request; answer it with `Endpoint.respond(key, …)`. An INVITE has its 100 already (section 8.2.6.1)."""
+
+    key: Key
+    request: Request
+    flow: Flow
+
+
+@dataclass(frozen=True, slots=True)
+class AckReceived:
+    """The ACK for a 2xx, once; one that belongs to no dialog is to be ignored (it acknowledges a stateless answer)."""
+
+    request: Request
+    flow: Flow
+
+
+@dataclass(frozen=True, slots=True)
+class CancelReceived:
+    """`key` names the INVITE: answer that with 487 unless it is answered. The CANCEL has its 200 already."""
+
+    key: Key
+    request: Request
+    flow: Flow
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseReceived:
+    """A response to our request. Every 2xx of an INVITE (one per forked dialog) wants `Endpoint.acknowledge`."""
+
+    key: Key
+    context: Context
+    response: Response
+    flow: Flow
+
+
+@dataclass(frozen=True, slots=True)
+class RequestFailed:
+    """Our request has no final response and will get none.
+
+    `status`: 408 nobody answered in time, 503 the flow was lost, 487 cancelled and never answered (section 9.1).
+    """
+
+    key: Key
+    context: Context
+    request: Request
+    status: int
+
+
+@dataclass(frozen=True, slots=True)
+class AckMissing:
+    """No ACK came for our 2xx within 64*T1: the user sends BYE (section 13.3.1.4)."""
+
+    key: Key
+
+
+Event = RequestReceived | AckReceived | CancelReceived | ResponseReceived | RequestFailed | AckMissing
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Write `message` to `flow`. The message must not be changed any more: it may be sent again."""
+
+    flow: Flow
+    message: Request | Response
+
+
+@dataclass(frozen=True, slots=True)
+class SetTimer:
+    """Call `Endpoint.fire(key, now)` at the monotonic second `at`; replaces a timer of the same key."""
+
+    key: Key
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class CancelTimer:
+    """Forget the timer; unknown keys are no error."""
+
+    key: Key
+
+
+@dataclass(frozen=True, slots=True)
+class PassUp:
+    """Tell the user of the endpoint."""
+
+    event: Event
+
+
+@dataclass(frozen=True, slots=True)
+class Terminated:
+    """The transaction is gone; its key will not be used again."""
+
+    key: Key
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """Close the flow: what came over it is beyond repair."""
+
+    flow_id: str
+    reason: str
+
+
+Command = Send | SetTimer | CancelTimer | PassUp | Terminated | Close

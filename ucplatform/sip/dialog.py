@@ -1,0 +1,178 @@
+"""Dialogs (RFC 3261 section 12) as values: every step gives a new one, and all of it goes through JSON."""
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from .errors import ParseError
+from .headers import CSeq, Headers, NameAddr
+from .message import Request, Response
+from .uri import Uri
+
+DialogId = tuple[str, str, str]
+"""Call-ID, our tag, their tag."""
+
+EARLY = "early"
+CONFIRMED = "confirmed"
+
+
+def dialog_id(message: Request | Response, incoming: bool = True) -> DialogId:
+    """The dialog a message belongs to. `incoming`: a peer sent it; False for one of ours.
+
+    A request comes from the tag in From, a response goes back to it (section 12.2).
+    """
+    from_tag, to_tag = message.from_tag or "", message.to_tag or ""
+    ours_is_to = incoming == isinstance(message, Request)
+    local, remote = (to_tag, from_tag) if ours_is_to else (from_tag, to_tag)
+    return message.call_id, local, remote
+
+
+@dataclass(frozen=True, slots=True)
+class Dialog:
+    """One end of a dialog. `local` and `remote` are From and To values without tag, `route_set` is in sending order."""
+
+    call_id: str
+    local_tag: str
+    remote_tag: str
+    local: str
+    remote: str
+    remote_target: str
+    route_set: tuple[str, ...]
+    local_cseq: int
+    remote_cseq: int | None
+    state: str
+
+    @classmethod
+    def from_request(cls, request: Request, local_tag: str) -> "Dialog":
+        """The early dialog that our response with `local_tag` makes (12.1.1). ParseError 400 without a Contact."""
+        contact = request.contact
+        if contact is None:
+            raise ParseError(400, "Missing Contact")
+        return cls(
+            call_id=request.call_id,
+            local_tag=local_tag,
+            remote_tag=request.from_tag or "",
+            local=str(request.to.without_param("tag")),
+            remote=str(request.from_.without_param("tag")),
+            remote_target=str(contact.uri),
+            route_set=tuple(str(route) for route in request.record_routes),
+            local_cseq=0,
+            remote_cseq=request.cseq.number,
+            state=EARLY,
+        )
+
+    @classmethod
+    def from_response(cls, request: Request, response: Response) -> "Dialog":
+        """The dialog a response to our request makes (12.1.2): early by 101-199, confirmed by a 2xx.
+
+        A response without Contact (allowed in an unreliable 1xx) leaves the request's URI as the target.
+        """
+        contact = response.contact
+        return cls(
+            call_id=request.call_id,
+            local_tag=request.from_tag or "",
+            remote_tag=response.to_tag or "",
+            local=str(request.from_.without_param("tag")),
+            remote=str(request.to.without_param("tag")),
+            remote_target=str(contact.uri if contact else request.uri),
+            route_set=tuple(str(route) for route in reversed(response.record_routes)),
+            local_cseq=request.cseq.number,
+            remote_cseq=None,
+            state=EARLY if response.status < 200 else CONFIRMED,
+        )
+
+    @property
+    def id(self) -> DialogId:
+        """Call-ID, our tag, their tag: a key for dictionaries, equal to `dialog_id` of its messages."""
+        return self.call_id, self.local_tag, self.remote_tag
+
+    def matches(self, message: Request | Response, incoming: bool = True) -> bool:
+        """True when the message carries this Call-ID and both tags (12.2.2)."""
+        return dialog_id(message, incoming) == self.id
+
+    def confirmed(self, response: Response) -> "Dialog":
+        """The dialog after the 2xx that we sent or got; ours takes route set and target anew from it (13.2.2.4)."""
+        if self.matches(response, incoming=False):
+            return replace(self, state=CONFIRMED)
+        contact = response.contact
+        return replace(
+            self,
+            state=CONFIRMED,
+            remote_target=str(contact.uri) if contact else self.remote_target,
+            route_set=tuple(str(route) for route in reversed(response.record_routes)),
+        )
+
+    def receive(self, request: Request) -> "Dialog":
+        """The dialog after a request of the peer; ParseError 500 when it is older than the last (12.2.2)."""
+        if request.method in ("ACK", "CANCEL"):
+            return self
+        number = request.cseq.number
+        if self.remote_cseq is not None and number < self.remote_cseq:
+            raise ParseError(500, "CSeq Out Of Order")
+        return replace(self, remote_cseq=number)
+
+    def refresh(self, message: Request | Response) -> "Dialog":
+        """The dialog after a target refresh: the peer's re-INVITE or UPDATE, or its 2xx to ours (12.2)."""
+        if isinstance(message, Response) and not 200 <= message.status < 300:
+            return self
+        contact = message.contact
+        return replace(self, remote_target=str(contact.uri)) if contact else self
+
+    def request(self, method: str, *, contact: str | None = None, headers: Iterable[tuple[str, str]] = (),
+                body: bytes = b"", content_type: str | None = None) -> tuple["Dialog", Request]:
+        """The next request of ours (12.2.1.1), without Via. `contact` is a whole header value.
+
+        Returns the dialog with the CSeq counted on; use that one from here.
+        """
+        number = self.local_cseq + 1
+        request = self._build(method, number, contact, headers, body, content_type)
+        return replace(self, local_cseq=number), request
+
+    def ack(self, invite_cseq: int, *, contact: str | None = None, headers: Iterable[tuple[str, str]] = (),
+            body: bytes = b"", content_type: str | None = None) -> Request:
+        """The ACK for a 2xx (13.2.2.4): the INVITE's CSeq number; `headers` carry its credentials if it had any."""
+        return self._build("ACK", invite_cseq, contact, headers, body, content_type)
+
+    def _build(self, method: str, number: int, contact: str | None, extra: Iterable[tuple[str, str]], body: bytes,
+               content_type: str | None) -> Request:
+        uri, routes = self._way()
+        headers = Headers()
+        for route in routes:
+            headers.add("Route", route)
+        headers.add("Max-Forwards", "70")
+        headers.add("From", _tagged(self.local, self.local_tag))
+        headers.add("To", _tagged(self.remote, self.remote_tag))
+        headers.add("Call-ID", self.call_id)
+        headers.add("CSeq", str(CSeq(number, method)))
+        if contact is not None:
+            headers.add("Contact", contact)
+        for name, value in extra:
+            headers.add(name, value)
+        if content_type is not None:
+            headers.add("Content-Type", content_type)
+        return Request(method, uri, headers, body)
+
+    def _way(self) -> tuple[Uri, tuple[str, ...]]:
+        """Request-URI and Route values: loose routing, or strict when the first hop has no lr (12.2.1.1)."""
+        target = Uri.parse(self.remote_target)
+        if not self.route_set:
+            return target, ()
+        first = NameAddr.parse(self.route_set[0]).uri
+        if first.has_param("lr"):
+            return target, self.route_set
+        # What a Request-URI may not carry goes; the target becomes the last hop.
+        return replace(first.without_param("method"), headers=""), (*self.route_set[1:], f"<{self.remote_target}>")
+
+    def to_json(self) -> dict[str, Any]:
+        """A dict of JSON values, for the snapshot of a call."""
+        return {**asdict(self), "route_set": list(self.route_set)}
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> "Dialog":
+        """The dialog that `to_json` wrote."""
+        return cls(**{**value, "route_set": tuple(value["route_set"])})
+
+
+def _tagged(value: str, tag: str) -> str:
+    # A peer of RFC 2543 has no tag (12.1.1): then none is written.
+    return f"{value};tag={tag}" if tag else value

@@ -1,0 +1,52 @@
+"""The path a message travels: one UDP pair of addresses, one connection, one WebSocket (RFC 5626 section 2)."""
+
+from dataclasses import dataclass
+
+Address = tuple[str, int]
+
+RELIABLE = frozenset({"tcp", "tls", "ws", "wss"})
+SECURE = frozenset({"tls", "wss"})
+
+
+def hostport(address: Address) -> str:
+    """`host:port` as it stands in a header, an IPv6 host in brackets."""
+    host, port = address
+    return f"[{host}]:{port}" if ":" in host and not host.startswith("[") else f"{host}:{port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """Where a message came from, and the way back.
+
+    `id` is unique in the life of an edge; `transport` is one of udp tcp tls ws wss; `local` is the address the peer
+    sees us at; `remote` is the peer's. Both are numeric addresses with a port.
+    """
+
+    id: str
+    transport: str
+    local: Address
+    remote: Address
+
+    @classmethod
+    def udp(cls, local: Address, remote: Address) -> "Flow":
+        """The flow between two UDP addresses; the same addresses always give an equal flow."""
+        return cls(f"udp/{hostport(remote)}/{hostport(local)}", "udp", local, remote)
+
+    @property
+    def reliable(self) -> bool:
+        """True when the transport retransmits by itself (RFC 3261 section 17)."""
+        return self.transport != "udp"
+
+    @property
+    def secure(self) -> bool:
+        """True when nobody on the way can read it."""
+        return self.transport in SECURE
+
+    @property
+    def websocket(self) -> bool:
+        """True on a flow the peer opened and only the peer can open again (RFC 7118)."""
+        return self.transport in ("ws", "wss")
+
+    def with_remote(self, remote: Address) -> "Flow":
+        """The UDP flow from the same local address to another port or address of the peer."""
+        return Flow.udp(self.local, remote)
