@@ -1,14 +1,14 @@
 """What the endpoint asks of the shell (commands) and tells its user (events). All of them are values.
 
-The shell carries out the commands of a list in order and never raises back into the endpoint: a message that could not
-be sent is reported by `Endpoint.flow_lost`.
+The shell carries out the commands of a list in order and never raises back into the endpoint: a message that
+could not be sent is reported by `Endpoint.flow_lost`.
 """
 
 from collections.abc import Hashable
 from dataclasses import dataclass
 
-from .flow import Flow
-from .message import Request, Response
+from ucplatform.sip.flow import Flow
+from ucplatform.sip.message import Request, Response
 
 Key = tuple[str, ...]
 """Names a transaction or a timer; only strings, so it survives JSON as a list."""
@@ -19,7 +19,7 @@ Context = Hashable
 
 @dataclass(frozen=True, slots=True)
 class RequestReceived:
-    """A new request; answer it with `Endpoint.respond(key, …)`. An INVITE has its 100 already (section 8.2.6.1)."""
+    """A new request; answer it with `Endpoint.respond(key, …)`. An INVITE has its 100 already."""
 
     key: Key
     request: Request
@@ -28,7 +28,7 @@ class RequestReceived:
 
 @dataclass(frozen=True, slots=True)
 class AckReceived:
-    """The ACK for a 2xx, once; one that belongs to no dialog is to be ignored (it acknowledges a stateless answer)."""
+    """The ACK for a 2xx, once. Ignore one that belongs to no dialog: it acknowledges a stateless answer."""
 
     request: Request
     flow: Flow
@@ -45,7 +45,7 @@ class CancelReceived:
 
 @dataclass(frozen=True, slots=True)
 class ResponseReceived:
-    """A response to our request. Every 2xx of an INVITE (one per forked dialog) wants `Endpoint.acknowledge`."""
+    """A response to our request. Every 2xx to an INVITE (one per fork) wants `Endpoint.acknowledge`."""
 
     key: Key
     context: Context
@@ -57,7 +57,7 @@ class ResponseReceived:
 class RequestFailed:
     """Our request has no final response and will get none.
 
-    `status`: 408 nobody answered in time, 503 the flow was lost, 487 cancelled and never answered (section 9.1).
+    `status`: 408 nobody answered in time, 503 the flow was lost, 487 cancelled and never answered (9.1).
     """
 
     key: Key

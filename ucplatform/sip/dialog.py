@@ -4,10 +4,10 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from .errors import ParseError
-from .headers import CSeq, Headers, NameAddr
-from .message import Request, Response
-from .uri import Uri
+from ucplatform.sip.errors import ParseError
+from ucplatform.sip.headers import Headers, NameAddr
+from ucplatform.sip.message import Request, Response
+from ucplatform.sip.uri import Uri
 
 DialogId = tuple[str, str, str]
 """Call-ID, our tag, their tag."""
@@ -29,7 +29,11 @@ def dialog_id(message: Request | Response, incoming: bool = True) -> DialogId:
 
 @dataclass(frozen=True, slots=True)
 class Dialog:
-    """One end of a dialog. `local` and `remote` are From and To values without tag, `route_set` is in sending order."""
+    """One end of a dialog.
+
+    `local` and `remote` are From and To values without tag, `remote_target` is a URI, `route_set` holds whole
+    Route values in sending order, `state` is 'early' or 'confirmed'.
+    """
 
     call_id: str
     local_tag: str
@@ -44,10 +48,10 @@ class Dialog:
 
     @classmethod
     def from_request(cls, request: Request, local_tag: str) -> "Dialog":
-        """The early dialog that our response with `local_tag` makes (12.1.1). ParseError 400 without a Contact."""
+        """The early dialog that our response with `local_tag` makes (12.1.1). ParseError 400: no Contact."""
         contact = request.contact
         if contact is None:
-            raise ParseError(400, "Missing Contact")
+            raise ParseError("Missing Contact", 400)
         return cls(
             call_id=request.call_id,
             local_tag=local_tag,
@@ -91,7 +95,7 @@ class Dialog:
         return dialog_id(message, incoming) == self.id
 
     def confirmed(self, response: Response) -> "Dialog":
-        """The dialog after the 2xx that we sent or got; ours takes route set and target anew from it (13.2.2.4)."""
+        """The dialog after its 2xx; one that we got gives route set and target anew (13.2.2.4)."""
         if self.matches(response, incoming=False):
             return replace(self, state=CONFIRMED)
         contact = response.contact
@@ -108,7 +112,7 @@ class Dialog:
             return self
         number = request.cseq.number
         if self.remote_cseq is not None and number < self.remote_cseq:
-            raise ParseError(500, "CSeq Out Of Order")
+            raise ParseError("CSeq Out Of Order", 500)
         return replace(self, remote_cseq=number)
 
     def refresh(self, message: Request | Response) -> "Dialog":
@@ -118,8 +122,15 @@ class Dialog:
         contact = message.contact
         return replace(self, remote_target=str(contact.uri)) if contact else self
 
-    def request(self, method: str, *, contact: str | None = None, headers: Iterable[tuple[str, str]] = (),
-                body: bytes = b"", content_type: str | None = None) -> tuple["Dialog", Request]:
+    def request(
+        self,
+        method: str,
+        *,
+        contact: str | None = None,
+        headers: Iterable[tuple[str, str]] = (),
+        body: bytes = b"",
+        content_type: str | None = None,
+    ) -> tuple["Dialog", Request]:
         """The next request of ours (12.2.1.1), without Via. `contact` is a whole header value.
 
         Returns the dialog with the CSeq counted on; use that one from here.
@@ -128,29 +139,42 @@ class Dialog:
         request = self._build(method, number, contact, headers, body, content_type)
         return replace(self, local_cseq=number), request
 
-    def ack(self, invite_cseq: int, *, contact: str | None = None, headers: Iterable[tuple[str, str]] = (),
-            body: bytes = b"", content_type: str | None = None) -> Request:
-        """The ACK for a 2xx (13.2.2.4): the INVITE's CSeq number; `headers` carry its credentials if it had any."""
+    def ack(
+        self,
+        invite_cseq: int,
+        *,
+        contact: str | None = None,
+        headers: Iterable[tuple[str, str]] = (),
+        body: bytes = b"",
+        content_type: str | None = None,
+    ) -> Request:
+        """The ACK for a 2xx (13.2.2.4), with the INVITE's CSeq number; `headers`: its credentials, if any."""
         return self._build("ACK", invite_cseq, contact, headers, body, content_type)
 
-    def _build(self, method: str, number: int, contact: str | None, extra: Iterable[tuple[str, str]], body: bytes,
-               content_type: str | None) -> Request:
+    def _build(
+        self,
+        method: str,
+        number: int,
+        contact: str | None,
+        extra: Iterable[tuple[str, str]],
+        body: bytes,
+        content_type: str | None,
+    ) -> Request:
         uri, routes = self._way()
-        headers = Headers()
-        for route in routes:
-            headers.add("Route", route)
-        headers.add("Max-Forwards", "70")
-        headers.add("From", _tagged(self.local, self.local_tag))
-        headers.add("To", _tagged(self.remote, self.remote_tag))
-        headers.add("Call-ID", self.call_id)
-        headers.add("CSeq", str(CSeq(number, method)))
+        lines = [("Route", route) for route in routes]
+        lines += [
+            ("Max-Forwards", "70"),
+            ("From", _tagged(self.local, self.local_tag)),
+            ("To", _tagged(self.remote, self.remote_tag)),
+            ("Call-ID", self.call_id),
+            ("CSeq", f"{number} {method}"),
+        ]
         if contact is not None:
-            headers.add("Contact", contact)
-        for name, value in extra:
-            headers.add(name, value)
+            lines.append(("Contact", contact))
+        lines += extra
         if content_type is not None:
-            headers.add("Content-Type", content_type)
-        return Request(method, uri, headers, body)
+            lines.append(("Content-Type", content_type))
+        return Request(method, uri, Headers(lines), body)
 
     def _way(self) -> tuple[Uri, tuple[str, ...]]:
         """Request-URI and Route values: loose routing, or strict when the first hop has no lr (12.2.1.1)."""
@@ -161,7 +185,10 @@ class Dialog:
         if first.has_param("lr"):
             return target, self.route_set
         # What a Request-URI may not carry goes; the target becomes the last hop.
-        return replace(first.without_param("method"), headers=""), (*self.route_set[1:], f"<{self.remote_target}>")
+        return replace(first.without_param("method"), headers=""), (
+            *self.route_set[1:],
+            f"<{self.remote_target}>",
+        )
 
     def to_json(self) -> dict[str, Any]:
         """A dict of JSON values, for the snapshot of a call."""

@@ -3,7 +3,7 @@
 import heapq
 from dataclasses import dataclass
 
-from .commands import Key
+from ucplatform.sip.commands import Key
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,14 +16,14 @@ class Timing:
 
     @property
     def timeout(self) -> float:
-        """64*T1: timers B, D, F, H, J, L and M, and the wait for an ACK or for the end of a cancelled INVITE."""
+        """64*T1: timers B, D, F, H, J, L, M, and the waits for an ACK and the end of a cancelled INVITE."""
         return 64 * self.t1
 
 
 class TimerQueue:
-    """Timers by key, soonest first. A cancelled timer stays in the heap until its time or until half are dead."""
+    """Timers by key, soonest first. Cancelled ones stay in the heap until their time, or until most are."""
 
-    __slots__ = ("_heap", "_at")
+    __slots__ = ("_at", "_heap")
 
     def __init__(self) -> None:
         self._heap: list[tuple[float, Key]] = []
