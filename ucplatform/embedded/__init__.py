@@ -1,0 +1,1 @@
+"""One command for everything: `manage.py up`, the supervisor."""

@@ -1,0 +1,63 @@
+"""What the other apps tell the outside, always after their transaction is committed.
+
+Groups: `user.<id>` is every page of a person, `session.<tag>` the pages of one browser session. Streams:
+`uc:edge:<id>:commands`, one per edge, fields `kind`, `id` (the command's own, so it is done once) and its
+arguments."""
+
+import json
+import uuid
+from collections.abc import Iterable, Mapping
+from functools import partial
+
+from django.conf import settings
+from django.db import transaction
+
+from ucplatform.notify import adapter
+
+DIRECTORY_CHANNEL = "uc:directory"
+ENDED_CALLS = "uc:metrics:calls-ended"
+
+
+def publish(user_ids: Iterable[int | None], kind: str) -> None:
+    """Tell every open page of these users that something changed, e.g. `calls.changed`; None ids are left
+    out."""
+    groups = [f"user.{user_id}" for user_id in sorted({i for i in user_ids if i is not None})]
+    if groups:
+        transaction.on_commit(partial(adapter.push, groups, {"type": "ui.event", "kind": kind}))
+
+
+def announce_directory(revision: int) -> None:
+    """Tell every edge that accounts or settings changed; those that miss it compare the revision later."""
+    transaction.on_commit(partial(adapter.announce, DIRECTORY_CHANNEL, json.dumps({"version": revision})))
+
+
+def edge_ids() -> list[str]:
+    """The edges of this install, by the roles that are expected to run."""
+    roles = [role.removeprefix("edge-") for role in settings.UC_ROLES if role.startswith("edge-")]
+    return roles or [settings.UC_EDGE_ID]
+
+
+def command_edge(kind: str, *, edge: str | None = None, **arguments: str) -> str:
+    """Queue a command for one edge, or with `edge=None` for all. Returns the command's id."""
+    command_id = uuid.uuid4().hex
+    fields = {"kind": kind, "id": command_id, **arguments}
+    for edge_id in [edge] if edge else edge_ids():
+        transaction.on_commit(partial(adapter.append, f"uc:edge:{edge_id}:commands", fields))
+    return command_id
+
+
+def end_web_session(tag: str) -> None:
+    """A browser session is over: its SIP flows and its event sockets are closed."""
+    command_edge("session-ended", session=tag)
+    transaction.on_commit(partial(adapter.push, [f"session.{tag}"], {"type": "session.ended"}))
+
+
+def count_ended_calls(by_result: Mapping[str, int]) -> None:
+    """Add to the counter behind `uc_calls_ended_total`."""
+    if by_result:
+        transaction.on_commit(partial(adapter.increment, ENDED_CALLS, dict(by_result)))
+
+
+def ended_calls() -> dict[str, int]:
+    """Calls ended by result since the counter began."""
+    return adapter.counters(ENDED_CALLS)

@@ -1,0 +1,40 @@
+"""What this house changes in allauth: nobody signs up, mails name only our own hosts, and the end of a
+session reaches the phone lines that were opened with it."""
+
+from typing import Any
+from urllib.parse import quote
+
+from allauth.account.adapter import DefaultAccountAdapter
+from django.http import HttpRequest
+from django.urls import reverse
+
+from ucplatform.directory import actions, sessions
+from ucplatform.directory.models import User
+from ucplatform.web import hosts
+
+
+class AccountAdapter(DefaultAccountAdapter):
+    """allauth calls these; `self.request` is the request at hand."""
+
+    def is_open_for_signup(self, request: HttpRequest) -> bool:
+        return False
+
+    def logout(self, request: HttpRequest) -> None:
+        tag = sessions.tag_of(request.session)
+        super().logout(request)
+        sessions.session_ended(tag)
+
+    def set_password(self, user: User, password: str) -> None:
+        """A changed password ends every other session of the person, and their lines with them."""
+        mine = self.request.user.is_authenticated and self.request.user.pk == user.pk
+        actions.change_password(user, password, keep_session=self.request.session if mine else None)
+
+    def format_email_subject(self, subject: str) -> str:
+        return subject
+
+    def get_reset_password_from_key_url(self, key: str) -> str:
+        path = reverse("account_reset_password_from_key", kwargs={"uidb36": "UID", "key": "KEY"})
+        return hosts.mail_origin(self.request) + path.replace("UID-KEY", quote(key))
+
+    def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
+        super().send_mail(template_prefix, email, {"company": actions.option("company"), **context})
