@@ -1,0 +1,70 @@
+"""Numeric addresses: reading `host:port` settings, and which of our addresses faces a peer."""
+
+import ipaddress
+import socket
+import time
+
+from ucplatform.sip.flow import Address
+
+ROUTE_SECONDS = 30.0
+ROUTES_KEPT = 4096
+
+
+def parse_listen(text: str) -> list[Address]:
+    """`"0.0.0.0:5060"`, `"[::]:5060"` or several joined by commas, as (host, port); '' gives an empty list.
+
+    Raises ValueError with the offending item when host or port is not numeric.
+    """
+    found = []
+    for item in filter(None, (part.strip() for part in text.split(","))):
+        host, colon, port = item.rpartition(":")
+        try:
+            address = ipaddress.ip_address(host.strip("[]"))
+            number = int(port)
+            if not colon or not 0 <= number <= 65535:
+                raise ValueError
+        except ValueError:
+            raise ValueError(f"not an address with a port: {item!r}") from None
+        found.append((str(address), number))
+    return found
+
+
+def family(host: str) -> socket.AddressFamily:
+    """AF_INET6 for an IPv6 address, AF_INET otherwise."""
+    return socket.AF_INET6 if ":" in host else socket.AF_INET
+
+
+def numeric(remote: Address) -> Address:
+    """`remote` with brackets off; ValueError unless its host is a numeric address (names are never looked
+    up here).
+    """
+    host = remote[0].strip("[]")
+    ipaddress.ip_address(host.partition("%")[0])
+    return host, remote[1]
+
+
+def unmapped(address: tuple) -> Address:
+    """A socket's address as (host, port), an IPv4 address in IPv6 clothes undressed."""
+    host = address[0]
+    return (host[7:] if host.startswith("::ffff:") and "." in host else host), address[1]
+
+
+class Routes:
+    """Our own address as each peer sees it, asked of the kernel's routing table and remembered for 30 s."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[float, str]] = {}
+
+    def local(self, host: str) -> str:
+        """The source address of a packet to `host`; OSError when no route leads there."""
+        now = time.monotonic()
+        known = self._known.get(host)
+        if known is not None and known[0] > now:
+            return known[1]
+        with socket.socket(family(host), socket.SOCK_DGRAM) as probe:
+            probe.connect((host, 9))  # connecting a UDP socket sends nothing
+            local = probe.getsockname()[0]
+        if len(self._known) >= ROUTES_KEPT:
+            self._known.clear()
+        self._known[host] = (now + ROUTE_SECONDS, local)
+        return local

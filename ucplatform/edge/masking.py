@@ -1,0 +1,34 @@
+"""What never reaches the trace: digest responses and other credentials, SRTP keys, ICE passwords."""
+
+import re
+
+HIDDEN = b"***"
+
+# A header from its name to the end of its last continuation line. Every alternative starts differently, so no
+# input makes these go back over what they have read.
+_CREDENTIALS = re.compile(
+    rb"(?i)(?<![^\r\n])((?:Proxy-)?Authorization[ \t]*:)((?:[^\r\n]|\r?\n[ \t]|\r[ \t])*)"
+)
+_DIGEST = re.compile(rb"(?i)\s*Digest\s")
+_RESPONSE = re.compile(rb'(?i)(?<![\w-])(response\s*=\s*)("(?:[^"\\]|\\.)*"?|[^,\s]*)', re.DOTALL)
+_CRYPTO = re.compile(rb"(?i)(?<![^\r\n])(a=crypto:)[^\r\n]*")
+_ICE = re.compile(rb"(?i)(?<![^\r\n])(a=ice-pwd:)[^\r\n]*")
+_KEY = re.compile(rb"(?<![^\r\n])(k=)[^\r\n]*")
+
+
+def _credentials(match: re.Match[bytes]) -> bytes:
+    name, value = match.groups()
+    if not _DIGEST.match(value):
+        return name + b" " + HIDDEN
+    return name + _RESPONSE.sub(rb'\1"' + HIDDEN + b'"', value)
+
+
+def mask(message: bytes) -> bytes:
+    """A SIP message with its secrets replaced by `***`; everything else stays octet for octet.
+
+    Linear time.
+    """
+    message = _CREDENTIALS.sub(_credentials, message)
+    message = _CRYPTO.sub(rb"\1" + HIDDEN, message)
+    message = _ICE.sub(rb"\1" + HIDDEN, message)
+    return _KEY.sub(rb"\1" + HIDDEN, message)

@@ -1,0 +1,201 @@
+"""What an edge must find again after a restart, written to Redis behind the messages.
+
+Nothing on the path of a message waits for Redis: `put` and `delete` note the newest value of a key, one
+task writes them in pipelines. While Redis is away only the newest value of each key is kept. A Redis that
+comes back may have lost its last second, or everything; so all values this edge wrote are kept here too and
+written again to a Redis that was restarted.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from ucplatform.edge import log
+from ucplatform.edge.redis_link import connect
+
+PIPELINE = 500
+KEYS = 200_000
+#: how often an idle store looks whether its Redis is still the same one
+WATCH_SECONDS = 2.0
+FIRST_RETRY = 0.05
+LAST_RETRY = 1.0
+#: a deletion is remembered this long, for a Redis that comes back with its state of a second ago
+DELETION_SECONDS = 60.0
+
+
+class Value(NamedTuple):
+    """The newest value of a key; `text` None means deleted, `expires` is unix time or None."""
+
+    text: str | None
+    expires: float | None
+
+
+class Store:
+    """Keys are whole Redis keys such as `uc:reg:200`, values are text (JSON). Used from the loop only."""
+
+    def __init__(self, url: str, *, clock: Callable[[], float] = time.time) -> None:
+        self._url = url
+        self._clock = clock
+        self._values: dict[str, Value] = {}
+        self._dirty: dict[str, None] = {}
+        self._wake = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._task: asyncio.Task[None] | None = None
+        self._redis: Redis | None = None
+        self._run_id: str | None = None
+        self.available = False
+        self.dropped = 0
+
+    async def start(self) -> None:
+        """Begin writing."""
+        self._task = asyncio.get_running_loop().create_task(self._run())
+
+    def put(self, key: str, text: str, ttl: float | None = None) -> None:
+        """Store `text` under `key`, for `ttl` seconds when given."""
+        self._set(key, Value(text, self._clock() + ttl if ttl is not None else None))
+
+    def delete(self, key: str) -> None:
+        """Remove `key`."""
+        self._set(key, Value(None, self._clock() + DELETION_SECONDS))
+
+    def _set(self, key: str, value: Value) -> None:
+        if key not in self._values and len(self._values) >= KEYS:
+            self._forget_expired()
+            if len(self._values) >= KEYS:
+                self.dropped += 1
+                return
+        self._values[key] = value
+        self._dirty[key] = None
+        self._idle.clear()
+        self._wake.set()
+
+    async def load(self, prefix: str) -> dict[str, str]:
+        """All values under keys that begin with `prefix`. redis.RedisError or OSError when Redis is away."""
+        redis = connect(self._url)
+        try:
+            pattern = "".join("\\" + c if c in "*?[]^\\" else c for c in prefix) + "*"
+            keys = [key async for key in redis.scan_iter(match=pattern, count=1000)]
+            found: dict[str, str] = {}
+            for start in range(0, len(keys), PIPELINE):
+                part = keys[start : start + PIPELINE]
+                found |= {k: v for k, v in zip(part, await redis.mget(part), strict=True) if v is not None}
+            return found
+        finally:
+            await redis.aclose()
+
+    async def flush(self, timeout: float) -> bool:
+        """Wait until everything noted is written; False when that takes longer than `timeout`."""
+        try:
+            async with asyncio.timeout(timeout):
+                await self._idle.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    async def close(self, timeout: float = 0.5) -> None:
+        """Write what is noted if that is possible within `timeout`, and stop."""
+        if not await self.flush(timeout):
+            log.warning("store-unwritten", keys=len(self._dirty))
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        await self._disconnect()
+
+    # The writing task --------
+
+    async def _run(self) -> None:
+        delay = FIRST_RETRY
+        while True:
+            try:
+                await self._write()
+                delay = FIRST_RETRY
+                await self._wait()
+            except (TimeoutError, RedisError, OSError) as error:
+                if self.available or (self._run_id is None and delay == FIRST_RETRY):
+                    log.warning("store-away", error=error)
+                self.available = False
+                await self._disconnect()
+                await asyncio.sleep(delay)
+                delay = min(delay * 2, LAST_RETRY)
+
+    async def _wait(self) -> None:
+        """Until there is something to write, or it is time to look after Redis."""
+        self._wake.clear()
+        if self._dirty:
+            return
+        self._idle.set()
+        try:
+            async with asyncio.timeout(WATCH_SECONDS):
+                await self._wake.wait()
+        except TimeoutError:
+            self._forget_expired()
+            if self._redis is not None:
+                await self._redis.ping()
+
+    async def _write(self) -> None:
+        """Write everything noted, newest values only."""
+        if self._redis is None:
+            await self._connect()
+        while self._dirty:
+            keys = [key for key, _ in zip(self._dirty, range(PIPELINE), strict=False)]
+            values = [self._values.get(key) for key in keys]
+            for key in keys:
+                del self._dirty[key]
+            try:
+                await self._send(keys, values)
+            except BaseException:
+                self._dirty = dict.fromkeys(keys) | self._dirty
+                raise
+
+    async def _send(self, keys: list[str], values: list[Value | None]) -> None:
+        pipeline = self._redis.pipeline(transaction=False)
+        now = self._clock()
+        for key, value in zip(keys, values, strict=True):
+            if value is None or value.text is None:
+                pipeline.delete(key)
+            elif value.expires is None:
+                pipeline.set(key, value.text)
+            else:
+                pipeline.set(key, value.text, px=max(1, int((value.expires - now) * 1000)))
+        for key, outcome in zip(keys, await pipeline.execute(raise_on_error=False), strict=True):
+            if isinstance(outcome, ConnectionError | OSError):
+                raise outcome
+            if isinstance(outcome, RedisError):
+                log.error("store-refused", key=key, error=outcome)
+
+    async def _connect(self) -> None:
+        """Connect, and note everything again when this is not the Redis of before, or not as it was."""
+        redis = connect(self._url, single=True)
+        try:
+            run_id = (await redis.info("server"))["run_id"]
+        except BaseException:
+            await redis.aclose()
+            raise
+        self._redis = redis
+        if self._run_id not in (None, run_id):
+            self._dirty = dict.fromkeys(self._values)
+        if not self.available:
+            log.info("store-ready", writing=len(self._dirty))
+        self._run_id = run_id
+        self.available = True
+
+    async def _disconnect(self) -> None:
+        redis, self._redis = self._redis, None
+        if redis is not None:
+            try:
+                await redis.aclose()
+            except (RedisError, OSError):
+                pass
+
+    def _forget_expired(self) -> None:
+        now = self._clock()
+        for key in [
+            k for k, value in self._values.items() if value.expires is not None and value.expires <= now
+        ]:
+            if key not in self._dirty:
+                del self._values[key]

@@ -1,0 +1,224 @@
+"""All ways in and out of the edge under one roof: who is connected, and where a flow leads."""
+
+import asyncio
+import itertools
+import ssl
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from ucplatform.edge import log
+from ucplatform.edge.addresses import Routes, family, numeric
+from ucplatform.edge.limits import Admission, Limits
+from ucplatform.edge.stream import Connection, StreamConnection, StreamListener
+from ucplatform.edge.udp import UdpListener
+from ucplatform.sip.flow import Address, Flow, hostport
+
+SWEEP_SECONDS = 1.0
+REFRESH_SWEEPS = 30
+
+
+@dataclass(frozen=True, slots=True)
+class ListenConfig:
+    """Numeric addresses to listen on, and how to get the server's TLS context (asked for each handshake)."""
+
+    udp: Iterable[Address] = ()
+    tcp: Iterable[Address] = ()
+    tls: Iterable[Address] = ()
+    tls_context: Callable[[], ssl.SSLContext] | None = field(default=None, repr=False)
+
+
+class Transports:
+    """Owns every socket that carries SIP.
+
+    `on_data(data, flow)` is called for each complete message, `on_flow_lost(flow, reason)` once for each
+    connection that ended, ours or theirs. Both run in the loop; what they raise is logged and goes no
+    further.
+    """
+
+    def __init__(
+        self,
+        *,
+        on_data: Callable[[bytes, Flow], None],
+        on_flow_lost: Callable[[Flow, str], None],
+        limits: Limits | None = None,
+        trusted: Iterable[str] = (),
+    ) -> None:
+        self.limits = limits or Limits()
+        self.admission = Admission(self.limits.connections_per_address, trusted)
+        self._on_data = on_data
+        self._on_flow_lost = on_flow_lost
+        self._connections: dict[str, Connection] = {}
+        self._outgoing: dict[tuple[str, Address], asyncio.Future[Flow]] = {}
+        self._udp: list[UdpListener] = []
+        self._streams: list[tuple[str, StreamListener]] = []
+        self._routes = Routes()
+        self._numbers = itertools.count(1)
+        self._sweeper: asyncio.Task[None] | None = None
+
+    # Life --------
+
+    async def start(self, config: ListenConfig) -> None:
+        """Open every listener, or none: OSError names the address that is taken."""
+        try:
+            for address in config.udp:
+                listener = UdpListener(self.deliver, self._routes, self.limits)
+                await listener.open(address)
+                self._udp.append(listener)
+            for address in config.tcp:
+                self._streams.append(("tcp", StreamListener(self, "tcp", address, None)))
+            for address in config.tls:
+                self._streams.append(("tls", StreamListener(self, "tls", address, config.tls_context)))
+        except OSError:
+            await self.close()
+            raise
+        self._sweeper = asyncio.get_running_loop().create_task(self._sweep())
+
+    def addresses(self, kind: str) -> list[Address]:
+        """Where we listen with `kind` (udp, tcp, tls), real ports in place of 0."""
+        if kind == "udp":
+            return [listener.address for listener in self._udp]
+        return [listener.address for name, listener in self._streams if name == kind]
+
+    async def close(self) -> None:
+        """Stop listening, then end every connection; on_flow_lost is called for each."""
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+            await asyncio.gather(self._sweeper, return_exceptions=True)
+        for pending in self._outgoing.values():
+            pending.cancel()
+        for _, listener in self._streams:
+            await listener.close()
+        self._streams.clear()
+        for connection in list(self._connections.values()):
+            connection.close("stopped")
+        for listener in self._udp:
+            listener.close()
+        self._udp.clear()
+
+    async def _sweep(self) -> None:
+        """Cut what is overdue, once a second: one walk costs less than a timer for every connection."""
+        loop = asyncio.get_running_loop()
+        for turn in itertools.count(1):
+            await asyncio.sleep(SWEEP_SECONDS)
+            now = loop.time()
+            for connection in list(self._connections.values()):
+                if connection.deadline is not None and connection.deadline <= now:
+                    connection.expired()
+            if turn % REFRESH_SWEEPS == 0:
+                for listener in self._udp:
+                    listener.refresh()
+
+    # Called by connections and listeners --------
+
+    def new_id(self, transport: str) -> str:
+        """A flow id that this edge has not used before, e.g. "tcp-17"."""
+        return f"{transport}-{next(self._numbers)}"
+
+    def deliver(self, data: bytes, flow: Flow) -> None:
+        """Hand one complete message up; a fault of ours there must not cost the peer its connection."""
+        try:
+            self._on_data(data, flow)
+        except Exception as error:
+            log.fault("message-failed", error, flow=flow.id, remote=hostport(flow.remote))
+
+    def opened(self, connection: Connection) -> None:
+        """A connection is up: its flow can be sent to from now on."""
+        self._connections[connection.flow.id] = connection
+
+    def lost(self, connection: Connection, reason: str) -> None:
+        """A connection is down."""
+        flow = connection.flow
+        if self._connections.pop(flow.id, None) is None:
+            return
+        key = (flow.transport, flow.remote)
+        known = self._outgoing.get(key)
+        if known is not None and known.done() and not known.cancelled() and known.result() == flow:
+            del self._outgoing[key]
+        try:
+            self._on_flow_lost(flow, reason)
+        except Exception as error:
+            log.fault("flow-loss-failed", error, flow=flow.id)
+
+    # Called by the switchboard --------
+
+    def send(self, flow: Flow, data: bytes) -> bool:
+        """Send one message over `flow`. False when the flow is gone; True promises no more than that it was
+        queued.
+        """
+        if flow.transport == "udp":
+            listener = self._udp_listener(flow.remote, flow.local[0])
+            return listener is not None and listener.send(flow, data)
+        connection = self._connections.get(flow.id)
+        return connection is not None and connection.send(data)
+
+    def is_open(self, flow: Flow) -> bool:
+        """Whether `flow` can be sent to; a UDP flow always can while we listen."""
+        return flow.transport == "udp" or flow.id in self._connections
+
+    def udp_flow(self, remote: Address) -> Flow:
+        """The flow to numeric `remote` through our UDP listener.
+
+        OSError without listener or route, ValueError for a name.
+        """
+        remote = numeric(remote)
+        listener = self._udp_listener(remote, self._routes.local(remote[0]))
+        if listener is None:
+            raise OSError(f"no udp listener for {hostport(remote)}")
+        return listener.flow(remote)
+
+    def _udp_listener(self, remote: Address, local: str) -> UdpListener | None:
+        """The listener bound to the address `local`, else the first one of the remote's family."""
+        found = None
+        for listener in self._udp:
+            if listener.address[0] == local:
+                return listener
+            if found is None and family(listener.address[0]) == family(remote[0]):
+                found = listener
+        return found
+
+    async def connect(self, transport: str, remote: Address, server_name: str | None = None) -> Flow:
+        """A tcp or tls connection to numeric `remote`, the one we have if there is one.
+
+        TLS checks the peer's certificate against `server_name` and the system's authorities; without a name
+        the connection is private but its far end unproven, as towards a desk phone. OSError (TimeoutError
+        included) when it cannot be made.
+        """
+        key = (transport, numeric(remote))
+        pending = self._outgoing.get(key)
+        if pending is None:
+            pending = asyncio.ensure_future(self._dial(transport, key[1], server_name))
+            self._outgoing[key] = pending
+            pending.add_done_callback(lambda done: self._dialled(key, done))
+        return await asyncio.shield(pending)
+
+    def _dialled(self, key: tuple[str, Address], done: asyncio.Future[Flow]) -> None:
+        if (done.cancelled() or done.exception() is not None) and self._outgoing.get(key) is done:
+            del self._outgoing[key]
+
+    async def _dial(self, transport: str, remote: Address, server_name: str | None) -> Flow:
+        secure = {}
+        if transport == "tls":
+            secure = {"ssl": client_context(server_name is not None), "server_hostname": server_name or ""}
+        ours = [address for address in self.addresses(transport) if family(address[0]) == family(remote[0])]
+        advertised = (self._routes.local(remote[0]), ours[0][1]) if ours else None
+        connection = StreamConnection(self, transport, counted=None, advertised=advertised)
+        async with asyncio.timeout(self.limits.connect_s):
+            await asyncio.get_running_loop().create_connection(lambda: connection, *remote, **secure)
+        connection.deadline = None  # we opened it: it is for us to speak first
+        return connection.flow
+
+    def close_flow(self, flow_id: str, reason: str) -> None:
+        """End a connection in good order, sending what is queued; UDP flows have nothing to close."""
+        connection = self._connections.get(flow_id)
+        if connection is not None:
+            connection.close(reason)
+
+
+def client_context(verify: bool) -> ssl.SSLContext:
+    """TLS 1.2 or later as a client; `verify` checks the certificate and the name."""
+    context = ssl.create_default_context()
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if not verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
