@@ -1,0 +1,342 @@
+"""The calls of this edge: finds the call of a message, lets it decide, carries out what it wants."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Coroutine
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from redis.exceptions import RedisError
+
+from ucplatform.edge import log
+from ucplatform.edge.journal import Journal
+from ucplatform.edge.store import Store
+from ucplatform.edge.trace import TraceWriter
+from ucplatform.media import EngineError, MediaClient
+from ucplatform.pbx import machine
+from ucplatform.pbx.call import Call, new_call_id
+from ucplatform.pbx.commands import (
+    Acknowledge,
+    AskMedia,
+    CancelInvite,
+    Command,
+    Forget,
+    Note,
+    Respond,
+    Save,
+    SendRequest,
+    StartTimer,
+    StopTimer,
+    WriteRecord,
+)
+from ucplatform.pbx.inputs import (
+    AckMissing,
+    FlowLost,
+    HangUp,
+    Input,
+    InviteIn,
+    MediaDone,
+    MediaEvent,
+    MediaFailed,
+    NoReply,
+    ReplaceIn,
+    Timeout,
+)
+from ucplatform.pbx.leg import Leg
+from ucplatform.pbx.ports import House
+from ucplatform.sip.commands import Key
+from ucplatform.sip.flow import Flow
+from ucplatform.sip.message import Request, Response
+from ucplatform.sip.uri import Uri
+
+SNAPSHOT = "uc:call:"
+SNAPSHOT_SECONDS = 86_400.0
+TIMER = "call"
+
+Place = tuple[str, str]
+"""Call id, leg id."""
+
+
+@dataclass(slots=True)
+class _Marks:
+    """Where a call stands in the indexes, so that forgetting it costs no search."""
+
+    dialogs: list[tuple[str, str]] = field(default_factory=list)
+    served: list[Key] = field(default_factory=list)
+
+
+class Line(Protocol):
+    """What the calls need of the switchboard: requests out, answers out, timers."""
+
+    def send_request(self, request: Request, flow: Flow, context: tuple[str, ...]) -> Key: ...
+    def respond(self, key: Key, response: Response) -> None: ...
+    def cancel(self, key: Key, headers: tuple[tuple[str, str], ...]) -> None: ...
+    def acknowledge(self, request: Request, flow: Flow) -> None: ...
+    def set_timer(self, key: Key, seconds: float) -> None: ...
+    def cancel_timer(self, key: Key) -> None: ...
+    def is_open(self, flow: Flow) -> bool: ...
+    async def dial(self, transport: str, uri: Uri) -> Flow: ...
+
+
+class CallRoom:
+    """Owns the call values, the index from dialogs to legs, and the questions under way to the engines."""
+
+    def __init__(
+        self, line: Line, *, store: Store, trace: TraceWriter, journal: Journal, media: MediaClient
+    ) -> None:
+        self._line = line
+        self._store = store
+        self._trace = trace
+        self._journal = journal
+        self._media = media
+        self.calls: dict[str, Call] = {}
+        self._index: dict[tuple[str, str], Place] = {}
+        self._invites: dict[Place, Key] = {}
+        self._served: dict[Key, Place] = {}
+        self._marks: dict[str, _Marks] = {}
+        self._questions: set[asyncio.Task[None]] = set()
+
+    # -- life --------------------------------------------------------------------------------------
+
+    async def start(self, house: House) -> None:
+        """Take back the calls that an earlier life stored; what was still ringing then is over."""
+        try:
+            stored = await self._store.load(SNAPSHOT)
+        except (RedisError, OSError) as error:
+            log.warning("calls-not-loaded", error=error)
+            return
+        for key, text in stored.items():
+            try:
+                value = json.loads(text)
+                if value.get("edge") != house.edge_id:
+                    continue
+                call = Call.from_json(value, house)
+            except (KeyError, TypeError, ValueError) as error:
+                log.error("call-not-restored", key=key, error=repr(error))
+                self._store.delete(key)
+                continue
+            self._restore(call)
+
+    def _restore(self, call: Call) -> None:
+        self.calls[call.id] = call
+        for leg in call.legs.values():
+            self._remember(call.id, leg.id, leg.sip_call_id, leg.local_tag)
+        if call.state != "talking":
+            self.feed(call, HangUp("server_restart"))
+            return
+        for flow_id in {leg.flow.id for leg in call.legs.values() if leg.browser}:
+            self.feed(call, FlowLost(flow_id))
+
+    async def stop(self) -> None:
+        """Let the questions under way end; calls go on without us, their media does not need us."""
+        if self._questions:
+            await asyncio.wait(self._questions, timeout=0.5)
+        for task in list(self._questions):
+            task.cancel()
+
+    # -- finding -----------------------------------------------------------------------------------
+
+    def place(self, message: Request | Response, incoming: bool) -> Place | None:
+        """Call and leg of a message: by our tag of its dialog, or by theirs while we have not answered
+        yet."""
+        call_id, from_tag, to_tag = message.call_id, message.from_tag or "", message.to_tag or ""
+        ours, theirs = (to_tag, from_tag) if incoming == isinstance(message, Request) else (from_tag, to_tag)
+        return self._index.get((call_id, ours)) or self._index.get((call_id, theirs))
+
+    def dialog(self, call_id: str, local_tag: str, remote_tag: str) -> tuple[Call, Leg] | None:
+        """The leg whose dialog has this Call-ID and both tags; None for anything less."""
+        place = self._index.get((call_id, local_tag))
+        call = self.calls.get(place[0]) if place else None
+        if call is None or place is None:
+            return None
+        leg = call.legs.get(place[1]) or next((leg for leg in call.gone if leg.id == place[1]), None)
+        if (
+            leg is None
+            or leg.local_tag != local_tag
+            or leg.dialog is None
+            or leg.dialog.remote_tag != remote_tag
+        ):
+            return None
+        return call, leg
+
+    def of_server_key(self, key: Key) -> tuple[Call, str] | None:
+        place = self._served.get(key)
+        call = self.calls.get(place[0]) if place else None
+        return (call, place[1]) if call is not None and place is not None else None
+
+    def _remember(self, call_id: str, leg_id: str, sip_call_id: str, tag: str) -> None:
+        if sip_call_id:
+            self._index[sip_call_id, tag] = (call_id, leg_id)
+            self._marks.setdefault(call_id, _Marks()).dialogs.append((sip_call_id, tag))
+
+    def _serve(self, key: Key, call_id: str, leg_id: str) -> None:
+        self._served[key] = (call_id, leg_id)
+        self._marks.setdefault(call_id, _Marks()).served.append(key)
+
+    # -- letting calls decide ----------------------------------------------------------------------
+
+    def open(self, house: House, event: InviteIn) -> Call:
+        """A new call; its caller's messages are found by the caller's own tag from now on."""
+        call = Call(new_call_id(house.edge_id), house)
+        self.calls[call.id] = call
+        self._remember(call.id, "leg1", event.request.call_id, event.request.from_tag or "")
+        self.feed(call, event)
+        return call
+
+    def feed(self, call: Call, event: Input) -> None:
+        """One input; its commands are carried out in order. A fault of ours ends this call and no other."""
+        try:
+            commands = machine.receive(call, event, time.time())
+        except Exception as error:
+            log.fault("call-failed", error, call=call.id, input=type(event).__name__)
+            if isinstance(event, HangUp):
+                self._forget(call)
+            else:
+                call.todo.clear()
+                self.feed(call, HangUp("server_fault"))
+            return
+        if isinstance(event, InviteIn | ReplaceIn):
+            newest = next(reversed(call.legs.values())) if isinstance(event, ReplaceIn) else call.caller
+            self._remember(call.id, newest.id, newest.sip_call_id, newest.local_tag)
+            self._serve(event.key, call.id, newest.id)
+        for command in commands:
+            self._carry_out(call, command)
+
+    def feed_all(self, event: FlowLost | Any) -> None:
+        """Something that may concern any call."""
+        for call in list(self.calls.values()):
+            self.feed(call, event)
+
+    def ack_missing(self, key: Key) -> None:
+        found = self.of_server_key(key)
+        if found is not None:
+            self.feed(found[0], AckMissing(found[1]))
+
+    def timer(self, call_id: str, name: str) -> None:
+        call = self.calls.get(call_id)
+        if call is not None:
+            self.feed(call, Timeout(name))
+
+    def media_event(self, event: dict[str, Any]) -> None:
+        call = self.calls.get(str(event.get("call-id", "")))
+        if call is not None:
+            detail = {
+                k: v
+                for k, v in event.items()
+                if k not in ("event", "seq", "call-id", "tag", "engine", "time")
+            }
+            self.feed(call, MediaEvent(str(event.get("tag", "")), str(event.get("event", "")), detail))
+
+    # -- carrying out ------------------------------------------------------------------------------
+
+    def _carry_out(self, call: Call, command: Command) -> None:
+        match command:
+            case SendRequest():
+                self._send(call, command)
+            case Respond(key, response):
+                self._line.respond(key, response)
+            case Acknowledge(leg_id, request):
+                self._line.acknowledge(request, _leg(call, leg_id).flow)
+            case CancelInvite(leg_id):
+                self._cancel(call, leg_id)
+            case AskMedia(ref, question):
+                self._ask(call, ref, question)
+            case StartTimer(name, seconds):
+                self._line.set_timer((TIMER, call.id, name), seconds)
+            case StopTimer(name):
+                self._line.cancel_timer((TIMER, call.id, name))
+            case Note(event, noted, detail):
+                self._trace.event(call.id, noted, time.time(), event, detail)
+            case Save():
+                self._save(call)
+            case WriteRecord(record):
+                self._journal.append(record)
+            case Forget():
+                self._forget(call)
+
+    def _send(self, call: Call, command: SendRequest) -> None:
+        leg = _leg(call, command.leg)
+        if command.purpose != "invite":
+            self._line.send_request(command.request, leg.flow, (call.id, leg.id, command.purpose))
+            return
+        self._remember(call.id, leg.id, leg.sip_call_id, leg.local_tag)
+        if self._line.is_open(leg.flow) or leg.browser:
+            self._send_invite(call, leg, command.request)
+        else:
+            self._start(self._dial(call, leg, command.request))
+
+    def _send_invite(self, call: Call, leg: Leg, request: Request) -> None:
+        self._invites[call.id, leg.id] = self._line.send_request(
+            request, leg.flow, (call.id, leg.id, "invite")
+        )
+
+    async def _dial(self, call: Call, leg: Leg, request: Request) -> None:
+        """The device's connection is gone: it is called at its Contact, as a device without NAT can be."""
+        try:
+            leg.flow = await self._line.dial(leg.flow.transport, request.uri)
+        except (OSError, ValueError) as error:
+            log.warning("device-not-reached", call=call.id, device=str(request.uri), error=error)
+            self.feed(call, NoReply(leg.id, "invite", 503))
+            return
+        if leg.state == "calling":
+            self._send_invite(call, leg, request)
+        else:
+            self.feed(call, NoReply(leg.id, "invite", 487))
+
+    def _cancel(self, call: Call, leg_id: str) -> None:
+        key = self._invites.get((call.id, leg_id))
+        if key is not None:
+            elsewhere = call.callee_id and call.callee_id != leg_id
+            reason = (
+                'SIP;cause=200;text="Call completed elsewhere"'
+                if elsewhere
+                else 'SIP;cause=487;text="Cancelled"'
+            )
+            self._line.cancel(key, (("Reason", reason),))
+
+    def _save(self, call: Call) -> None:
+        if call.state == "over":
+            self._store.delete(SNAPSHOT + call.id)
+        else:
+            self._store.put(SNAPSHOT + call.id, json.dumps(call.to_json()), ttl=SNAPSHOT_SECONDS)
+
+    def _forget(self, call: Call) -> None:
+        self.calls.pop(call.id, None)
+        marks = self._marks.pop(call.id, _Marks())
+        for tags in marks.dialogs:
+            self._index.pop(tags, None)
+        for key in marks.served:
+            self._served.pop(key, None)
+        for leg in [*call.legs.values(), *call.gone]:
+            self._invites.pop((call.id, leg.id), None)
+        self._store.delete(SNAPSHOT + call.id)
+
+    # -- asking engines ----------------------------------------------------------------------------
+
+    def _ask(self, call: Call, ref: str, question: dict[str, Any]) -> None:
+        self._start(self._question(call.id, ref, question))
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        """A task of this room's own; `stop` ends what is left."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._questions.add(task)
+        task.add_done_callback(self._questions.discard)
+
+    async def _question(self, call_id: str, ref: str, question: dict[str, Any]) -> None:
+        """One NG request; the client keeps those of one call in order."""
+        event: MediaDone | MediaFailed
+        try:
+            event = MediaDone(ref, await self._media.request(call_id, question))
+        except EngineError as error:
+            log.warning("engine-refused", call=call_id, command=question["command"], error=error)
+            event = MediaFailed(ref, str(error))
+        call = self.calls.get(call_id)
+        if call is not None:
+            self.feed(call, event)
+
+
+def _leg(call: Call, leg_id: str) -> Leg:
+    return call.legs.get(leg_id) or next(leg for leg in call.gone if leg.id == leg_id)

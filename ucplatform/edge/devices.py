@@ -1,0 +1,138 @@
+"""The registered devices of this edge: the registrar, its storing, and the keep-alive of devices behind
+a NAT."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+import time
+from collections.abc import Callable
+
+from redis.exceptions import RedisError
+
+from ucplatform.edge import log
+from ucplatform.edge.store import Store
+from ucplatform.pbx.ports import Account, House
+from ucplatform.pbx.registrar import Binding, Registrar
+from ucplatform.sip.flow import Flow
+from ucplatform.sip.headers import Headers
+from ucplatform.sip.message import Request, Response
+from ucplatform.sip.uri import Uri
+
+KEY = "uc:reg:"
+SWEEP_SECONDS = 1.0
+#: NATs forget a UDP binding after 30 s and more (RFC 4787 REQ-5 asks for two minutes, few obey).
+KEEP_ALIVE_SECONDS = 25.0
+#: A device that has answered OPTIONS before and misses this many is taken for gone.
+MISSES = 3
+
+
+class Devices:
+    """Bindings in memory and in the store. `probe(binding, request)` sends an OPTIONS; see `probed`."""
+
+    def __init__(
+        self, store: Store, house: Callable[[], House], probe: Callable[[Binding, Request], None]
+    ) -> None:
+        self.registrar = Registrar()
+        self._store = store
+        self._house = house
+        self._probe = probe
+        self._missed: dict[tuple[str, str], int] = {}
+        self._next_probe: dict[tuple[str, str], float] = {}
+        self._sweeper: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Read what an earlier life stored, then sweep every second."""
+        try:
+            stored = await self._store.load(KEY)
+        except (RedisError, OSError) as error:
+            log.warning("registrations-not-loaded", error=error)
+            stored = {}
+        now = time.time()
+        for text in stored.values():
+            self.registrar.load((Binding.from_json(item) for item in json.loads(text)), now)
+        self._sweeper = asyncio.get_running_loop().create_task(self._sweep(), name="registrations")
+
+    async def stop(self) -> None:
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+            await asyncio.gather(self._sweeper, return_exceptions=True)
+
+    def of(self, number: str) -> tuple[Binding, ...]:
+        return self.registrar.devices(number, time.time())
+
+    def register(
+        self, request: Request, account: Account, flow: Flow, session: str
+    ) -> tuple[Response, list[Binding]]:
+        """Answer an authenticated REGISTER and store the outcome. Raises sip.ParseError as the registrar
+        does."""
+        response, fresh = self.registrar.register(request, account, flow, time.time(), session=session)
+        self._save(account.number)
+        for binding in fresh:
+            log.info(
+                "registered",
+                number=binding.number,
+                device=binding.contact,
+                flow=flow.id,
+                user_agent=binding.user_agent,
+            )
+        if not fresh and (request.contacts or request.contact_star):
+            log.info("unregistered", number=account.number, flow=flow.id)
+        return response, fresh
+
+    def flow_lost(self, flow_id: str) -> None:
+        for binding in self.registrar.flow_lost(flow_id, time.time()):
+            self._save(binding.number)
+
+    def _save(self, number: str) -> None:
+        bindings = self.registrar.devices(number, time.time())
+        if not bindings:
+            self._store.delete(KEY + number)
+            return
+        left = max(binding.expires_at for binding in bindings) - time.time()
+        self._store.put(KEY + number, json.dumps([binding.to_json() for binding in bindings]), ttl=left)
+
+    async def _sweep(self) -> None:
+        while True:
+            await asyncio.sleep(SWEEP_SECONDS)
+            now = time.time()
+            for number in self.registrar.sweep(now, self._house().reconnect_seconds):
+                self._save(number)
+                log.info("registration-ended", number=number)
+            for binding in self.registrar.everything():
+                if binding.behind_nat and binding.flow.transport == "udp":
+                    self._keep_alive(binding, now)
+
+    def _keep_alive(self, binding: Binding, now: float) -> None:
+        """An OPTIONS now and then holds the NAT's hole open, and tells whether the device is there."""
+        name = (binding.number, binding.key)
+        due = self._next_probe.setdefault(name, now + KEEP_ALIVE_SECONDS)
+        if due <= now:
+            self._next_probe[name] = now + KEEP_ALIVE_SECONDS
+            self._probe(binding, options(self._house(), binding))
+
+    def probed(self, number: str, key: str, answered: bool) -> None:
+        """The outcome of an OPTIONS. Only a device that ever answered one is dropped for silence."""
+        name = (number, key)
+        if answered:
+            self._missed[name] = 0
+        elif name in self._missed:
+            self._missed[name] += 1
+            binding = next((b for b in self.of(number) if b.key == key), None)
+            if self._missed[name] >= MISSES and binding is not None:
+                del self._missed[name], self._next_probe[name]
+                self.registrar.drop(binding)
+                self._save(number)
+                log.warning("device-unreachable", number=number, device=binding.contact)
+
+
+def options(house: House, binding: Binding) -> Request:
+    """OPTIONS for a device (RFC 3261 11), sent outside any dialog."""
+    headers = Headers()
+    headers.add("From", f"<sip:{house.domain}>;tag={secrets.token_hex(6)}")
+    headers.add("To", f"<{binding.contact}>")
+    headers.add("Call-ID", secrets.token_hex(12))
+    headers.add("CSeq", "1 OPTIONS")
+    headers.add("Accept", "application/sdp")
+    return Request("OPTIONS", Uri.parse(binding.contact), headers)

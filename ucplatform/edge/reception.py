@@ -1,0 +1,202 @@
+"""Requests that belong to no dialog: who may register, who may call, and what everybody else is told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from ucplatform.edge import log
+from ucplatform.edge.callroom import CallRoom
+from ucplatform.edge.devices import Devices
+from ucplatform.pbx import routing
+from ucplatform.pbx.access import Denied, Gatekeeper, Granted
+from ucplatform.pbx.call import ALLOW, PRODUCT
+from ucplatform.pbx.inputs import DeviceBack, InDialog, InviteIn, ReplaceIn
+from ucplatform.pbx.leg import Leg
+from ucplatform.pbx.ports import Directory, House
+from ucplatform.sip.commands import Key, RequestReceived
+from ucplatform.sip.errors import ParseError
+from ucplatform.sip.flow import Flow, hostport
+from ucplatform.sip.message import Response, make_response
+
+#: Extensions that a Require may name (RFC 3261 20.32); all else gets 420.
+SUPPORTED = frozenset({"replaces", "outbound", "path", "gruu"} - {"gruu"})
+
+#: Methods of RFCs that we know but do not serve outside a dialog: 405. Others are unknown: 501 (RFC 3261
+#: 21.5.2).
+KNOWN = frozenset(
+    {"ACK", "BYE", "CANCEL", "INFO", "MESSAGE", "NOTIFY", "PRACK", "PUBLISH", "REFER", "UPDATE"}
+)
+
+METHODS = f"{ALLOW}, REGISTER"
+
+
+class Desk(Protocol):
+    """What reception needs of the switchboard."""
+
+    def respond(self, key: Key, response: Response) -> None: ...
+    def now(self) -> float: ...
+
+
+class Reception:
+    """Answers or passes on every request that the endpoint hands up."""
+
+    def __init__(
+        self,
+        desk: Desk,
+        *,
+        house: Callable[[], House],
+        directory: Directory,
+        gatekeeper: Gatekeeper,
+        devices: Devices,
+        calls: CallRoom,
+    ) -> None:
+        self._desk = desk
+        self._house = house
+        self._directory = directory
+        self._gatekeeper = gatekeeper
+        self._devices = devices
+        self._calls = calls
+        self._methods: dict[str, Callable[[RequestReceived], None]] = {
+            "REGISTER": self._register,
+            "INVITE": self._invite,
+            "OPTIONS": self._options,
+            "SUBSCRIBE": self._subscribe,
+        }
+
+    def received(self, event: RequestReceived) -> None:
+        request = event.request
+        if request.to_tag:
+            self._in_dialog(event)
+            return
+        missing = [tag for tag in request.require if tag not in SUPPORTED]
+        if missing and request.method not in ("ACK", "CANCEL"):
+            self._answer(event, 420, (("Unsupported", ", ".join(missing)),))
+            return
+        if request.headers.get("Content-Encoding"):
+            self._answer(event, 415, (("Accept-Encoding", "identity"),))
+            return
+        self._methods.get(request.method, self._not_served)(event)
+
+    def _answer(self, event: RequestReceived, status: int, headers: tuple[tuple[str, str], ...] = ()) -> None:
+        self._desk.respond(
+            event.key, make_response(event.request, status, headers=(("Server", PRODUCT), *headers))
+        )
+
+    def _grant(self, event: RequestReceived) -> Granted | None:
+        """The account behind a request, or None after it was challenged or refused (one log line)."""
+        verdict = self._gatekeeper.check(event.request, event.flow, self._desk.now())
+        if isinstance(verdict, Denied):
+            if verdict.why is not None:
+                _refuse(verdict.why, event, username=verdict.username)
+            self._desk.respond(event.key, verdict.response)
+            return None
+        return verdict
+
+    # -- the methods -------------------------------------------------------------------------------
+
+    def _register(self, event: RequestReceived) -> None:
+        granted = self._grant(event)
+        if granted is None:
+            return
+        request = event.request
+        if request.to.uri.username != granted.account.number:
+            _refuse("foreign-to", event, username=granted.account.number)
+            self._answer(event, 403)
+            return
+        try:
+            response, fresh = self._devices.register(request, granted.account, event.flow, granted.session)
+        except ParseError as error:
+            headers = (("Min-Expires", "30"),) if error.status == 423 else ()
+            self._desk.respond(
+                event.key, make_response(request, error.status or 400, error.reason, headers=headers)
+            )
+            return
+        self._desk.respond(event.key, response)
+        for binding in fresh:
+            self._calls.feed_all(DeviceBack(binding))
+
+    def _invite(self, event: RequestReceived) -> None:
+        request, flow = event.request, event.flow
+        granted = self._grant(event)
+        if granted is None:
+            return
+        if request.content_type not in (None, "application/sdp"):
+            self._answer(event, 415, (("Accept", "application/sdp"),))
+            return
+        if request.replaces is not None:
+            self._replace(event, granted)
+            return
+        route = routing.dial(request.uri.username, self._directory)
+        devices = self._devices.of(route.account.number) if isinstance(route, routing.ToExtension) else ()
+        self._calls.open(self._house(), InviteIn(event.key, request, flow, granted.account, route, devices))
+
+    def _replace(self, event: RequestReceived, granted: Granted) -> None:
+        """Only the account whose leg it is may take it over (RFC 3891 section 3)."""
+        replaces = event.request.replaces
+        assert replaces is not None
+        found = self._calls.dialog(replaces.call_id, replaces.to_tag, replaces.from_tag)
+        if found is None:
+            self._answer(event, 481)
+        elif found[1].extension != granted.account.number:
+            _refuse("foreign-replaces", event, username=granted.account.number)
+            self._answer(event, 403)
+        elif replaces.early_only:
+            self._answer(event, 486)
+        else:
+            call, leg = found
+            self._calls.feed(call, ReplaceIn(event.key, event.request, event.flow, granted.account, leg.id))
+
+    def _options(self, event: RequestReceived) -> None:
+        self._answer(
+            event, 200, (("Allow", METHODS), ("Accept", "application/sdp"), ("Supported", "replaces"))
+        )
+
+    def _subscribe(self, event: RequestReceived) -> None:
+        self._answer(event, 489, (("Allow-Events", ""),))
+
+    def _not_served(self, event: RequestReceived) -> None:
+        known = event.request.method in KNOWN
+        self._answer(event, 405 if known else 501, (("Allow", METHODS),))
+
+    # -- inside a dialog ---------------------------------------------------------------------------
+
+    def _in_dialog(self, event: RequestReceived) -> None:
+        request = event.request
+        found = self._calls.dialog(request.call_id, request.to_tag or "", request.from_tag or "")
+        if found is None:
+            _refuse("no-such-dialog", event)
+            self._answer(event, 481)
+            return
+        call, leg = found
+        if not at_home(leg, event.flow):
+            granted = self._grant(event)
+            if granted is None:
+                return
+            if granted.account.number != leg.extension:
+                _refuse("foreign-dialog", event, username=granted.account.number)
+                self._answer(event, 403)
+                return
+            leg.flow = event.flow
+        self._calls.feed(call, InDialog(leg.id, event.key, request))
+
+
+def at_home(leg: Leg, flow: Flow) -> bool:
+    """Whether a request for the leg's dialog came the leg's own way: its flow, or its address (not by
+    WebSocket)."""
+    if flow.id == leg.flow.id:
+        return True
+    return not flow.websocket and not leg.flow.websocket and flow.remote[0] == leg.flow.remote[0]
+
+
+def _refuse(reason: str, event: RequestReceived, username: str | None = None) -> None:
+    request, flow = event.request, event.flow
+    log.refused(
+        reason,
+        method=request.method,
+        remote=hostport(flow.remote),
+        transport=flow.transport,
+        username=username,
+        call_id=request.call_id,
+        to=request.uri.username,
+    )

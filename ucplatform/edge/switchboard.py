@@ -1,0 +1,309 @@
+"""The middle of the edge: bytes in, transactions, calls, bytes out. One object, one loop, nothing awaited."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from ucplatform.edge import log
+from ucplatform.edge.accounts import Accounts
+from ucplatform.edge.callroom import TIMER, CallRoom
+from ucplatform.edge.clock import Clock
+from ucplatform.edge.devices import Devices
+from ucplatform.edge.journal import Journal
+from ucplatform.edge.reception import Reception
+from ucplatform.edge.store import Store
+from ucplatform.edge.trace import TraceWriter
+from ucplatform.edge.transports import Transports
+from ucplatform.media import MediaClient
+from ucplatform.pbx.access import Gatekeeper
+from ucplatform.pbx.inputs import Cancelled, FlowLost, HangUp, NoReply, Reply
+from ucplatform.pbx.ports import House
+from ucplatform.pbx.registrar import Binding
+from ucplatform.sip.commands import (
+    AckMissing,
+    CancelReceived,
+    CancelTimer,
+    Close,
+    Command,
+    Event,
+    Key,
+    PassUp,
+    RequestFailed,
+    RequestReceived,
+    ResponseReceived,
+    Send,
+    SetTimer,
+)
+from ucplatform.sip.digest import NonceIssuer
+from ucplatform.sip.endpoint import Endpoint
+from ucplatform.sip.errors import ParseError
+from ucplatform.sip.flow import Flow, hostport
+from ucplatform.sip.message import Request, Response, parse_message, validate
+from ucplatform.sip.uri import Uri
+
+PROBE = "probe"
+PROBE_SECONDS = 4.0
+
+
+def default_port(transport: str) -> int:
+    """RFC 3261 19.1.2."""
+    return 5061 if transport == "tls" else 5060
+
+
+class Switchboard:
+    """Driven by the transports (`on_data`, `on_flow_lost`) and the command stream (`execute`)."""
+
+    def __init__(
+        self,
+        *,
+        house: House,
+        secret: bytes,
+        accounts: Accounts,
+        page_password: Callable[[str], str | None],
+        store: Store,
+        trace: TraceWriter,
+        journal: Journal,
+        media: MediaClient,
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        self._house = house
+        self._loop = loop
+        self._accounts = accounts
+        self._media = media
+        self._trace = trace
+        self._store = store
+        self._transports: Transports | None = None
+        self._endpoint = Endpoint(house.edge_id)
+        self._clock = Clock(loop, self._fire)
+        self._gatekeeper = Gatekeeper(house.domain, NonceIssuer(secret), accounts, page_password)
+        self.devices = Devices(store, self.house, self._probe)
+        self.calls = CallRoom(self, store=store, trace=trace, journal=journal, media=media)
+        self._reception = Reception(
+            self,
+            house=self.house,
+            directory=accounts,
+            gatekeeper=self._gatekeeper,
+            devices=self.devices,
+            calls=self.calls,
+        )
+
+    # -- life --------------------------------------------------------------------------------------
+
+    async def start(self, transports: Transports) -> None:
+        """Take up the state of an earlier life; from here on messages may come."""
+        self._transports = transports
+        self.take_options(self._accounts.options)
+        await self.devices.start()
+        await self.calls.start(self._house)
+        await self._media.subscribe(self.calls.media_event)
+
+    async def stop(self) -> None:
+        self._clock.stop()
+        await self.devices.stop()
+        await self.calls.stop()
+
+    def house(self) -> House:
+        return self._house
+
+    def take_options(self, options: Mapping[str, Any]) -> None:
+        """An administrator changed a setting; calls under way keep what they began with."""
+        self._house = replace(
+            self._house,
+            ring_seconds=float(options.get("ring_seconds", self._house.ring_seconds)),
+            grace_seconds=float(options.get("grace_seconds", self._house.grace_seconds)),
+        )
+
+    def now(self) -> float:
+        """Unix seconds, as nonces and records want them."""
+        return time.time()
+
+    def health(self) -> dict[str, Any]:
+        """{"state": "ready" | "starting" | "degraded", "lacks": [what is missing], …counts}."""
+        lacks = []
+        engines = self._media.states()
+        if not any(engine["alive"] for engine in engines.values()):
+            lacks.append("gateway")
+        elif all(
+            engine["free_ports"] is not None and int(str(engine["free_ports"])) < 4
+            for engine in engines.values()
+        ):
+            lacks.append("media ports")
+        if not self._accounts.loaded:
+            lacks.append("directory")
+        if not self._store.available:
+            lacks.append("redis")
+        started = self._transports is not None
+        return {
+            "state": "ready" if started and not lacks else "degraded" if started else "starting",
+            "lacks": lacks,
+            "calls": len(self.calls.calls),
+            "registrations": self.devices.registrar.count(),
+        }
+
+    async def execute(self, command: Mapping[str, Any]) -> None:
+        """One command of the stream (web, workers). Unknown kinds raise ValueError, which is logged there."""
+        kind = command.get("kind")
+        if kind == "session-ended":
+            for flow_id in self._gatekeeper.flows_of(str(command.get("session", ""))):
+                if self._transports is not None:
+                    self._transports.close_flow(flow_id, "signed out")
+        elif kind == "hangup":
+            call = self.calls.calls.get(str(command.get("call", "")))
+            if call is not None:
+                self.calls.feed(call, HangUp("ended_by_house"))
+        elif kind == "accounts-changed":
+            self._accounts.refresh()
+        else:
+            raise ValueError(f"unknown command {kind!r}")
+
+    # -- what transports say -----------------------------------------------------------------------
+
+    def on_data(self, data: bytes, flow: Flow) -> None:
+        """One complete message. What cannot be read is answered without state or dropped, in one log line."""
+        now = self._loop.time()
+        try:
+            message = parse_message(data)
+            validate(message)
+        except ParseError as error:
+            log.refused("malformed", why=error.reason, remote=hostport(flow.remote), transport=flow.transport)
+            self._run(self._endpoint.receive(data, flow, now))
+            return
+        at = time.time()
+        commands = self._endpoint.deliver(message, flow, now)
+        place = self.calls.place(message, incoming=True)
+        if place is not None:
+            self._trace.message(place[0], place[1], at, "in", flow, data)
+            self._run(commands)
+            return
+        self._run(commands)
+        if isinstance(message, Request) and message.method == "INVITE":
+            # The call this INVITE has just opened: its first line, with the time it came.
+            place = self.calls.place(message, incoming=True)
+            if place is not None:
+                self._trace.message(place[0], place[1], at, "in", flow, data)
+
+    def on_flow_lost(self, flow: Flow, reason: str) -> None:
+        """A connection ended: its transactions fail, its devices are waited for, its calls have their
+        grace."""
+        self._gatekeeper.flow_lost(flow.id)
+        self.devices.flow_lost(flow.id)
+        self._run(self._endpoint.flow_lost(flow.id, self._loop.time()))
+        if flow.websocket:
+            self.calls.feed_all(FlowLost(flow.id))
+
+    def _fire(self, key: Key, now: float) -> None:
+        if key[0] == TIMER:
+            self.calls.timer(key[1], key[2])
+        else:
+            self._run(self._endpoint.fire(key, now))
+
+    # -- what the endpoint wants -------------------------------------------------------------------
+
+    def _run(self, commands: list[Command]) -> None:
+        for command in commands:
+            match command:
+                case Send(flow, message):
+                    self._send(flow, message)
+                case PassUp(event):
+                    self._event(event)
+                case SetTimer(key, at):
+                    self._clock.set(key, at)
+                case CancelTimer(key):
+                    self._clock.cancel(key)
+                case Close(flow_id, reason):
+                    if self._transports is not None:
+                        self._transports.close_flow(flow_id, reason)
+
+    def _send(self, flow: Flow, message: Request | Response) -> None:
+        data = message.to_bytes()
+        place = self.calls.place(message, incoming=False)
+        if place is not None:
+            self._trace.message(place[0], place[1], time.time(), "out", flow, data)
+        if self._transports is None or not self._transports.send(flow, data):
+            # Later in the loop: the endpoint is in the middle of the step that asked for this.
+            self._loop.call_soon(self._not_sent, flow)
+
+    def _not_sent(self, flow: Flow) -> None:
+        self._run(self._endpoint.flow_lost(flow.id, self._loop.time()))
+
+    def _event(self, event: Event) -> None:
+        match event:
+            case RequestReceived():
+                self._reception.received(event)
+            case ResponseReceived(_, context, response, _):
+                self._reply(context, response)
+            case RequestFailed(_, context, _, status):
+                self._no_reply(context, status)
+            case CancelReceived(key, request, _):
+                found = self.calls.of_server_key(key)
+                if found is not None:
+                    self.calls.feed(found[0], Cancelled(request))
+            case AckMissing(key):
+                self.calls.ack_missing(key)
+
+    def _reply(self, context: Any, response: Response) -> None:
+        name, first, second = context
+        if name == PROBE:
+            if response.status >= 200:
+                self.devices.probed(first, second, answered=True)
+            return
+        call = self.calls.calls.get(name)
+        if call is not None:
+            self.calls.feed(call, Reply(first, second, response))
+
+    def _no_reply(self, context: Any, status: int) -> None:
+        name, first, second = context
+        if name == PROBE:
+            self.devices.probed(first, second, answered=False)
+            return
+        call = self.calls.calls.get(name)
+        if call is not None:
+            self.calls.feed(call, NoReply(first, second, status))
+
+    # -- what calls want (callroom.Line, reception.Desk) -------------------------------------------
+
+    def send_request(self, request: Request, flow: Flow, context: tuple[str, ...]) -> Key:
+        """A new client transaction; what comes back carries `context`."""
+        key, commands = self._endpoint.request(request, flow, self._loop.time(), context=context)
+        self._run(commands)
+        return key
+
+    def respond(self, key: Key, response: Response) -> None:
+        self._run(self._endpoint.respond(key, response, self._loop.time()))
+
+    def cancel(self, key: Key, headers: tuple[tuple[str, str], ...]) -> None:
+        self._run(self._endpoint.cancel(key, self._loop.time(), headers))
+
+    def acknowledge(self, request: Request, flow: Flow) -> None:
+        self._run(self._endpoint.acknowledge(request, flow, self._loop.time()))
+
+    def set_timer(self, key: Key, seconds: float) -> None:
+        self._clock.set(key, self._loop.time() + seconds)
+
+    def cancel_timer(self, key: Key) -> None:
+        self._clock.cancel(key)
+
+    def is_open(self, flow: Flow) -> bool:
+        return self._transports is not None and self._transports.is_open(flow)
+
+    async def dial(self, transport: str, uri: Uri) -> Flow:
+        """A connection to the numeric address in `uri`. OSError or ValueError when there is no way."""
+        if self._transports is None:
+            raise OSError("not started")
+        return await self._transports.connect(
+            transport, (uri.host.strip("[]"), uri.port or default_port(transport))
+        )
+
+    def _probe(self, binding: Binding, request: Request) -> None:
+        _, commands = self._endpoint.request(
+            request,
+            binding.flow,
+            self._loop.time(),
+            context=(PROBE, binding.number, binding.key),
+            ttl=PROBE_SECONDS,
+        )
+        self._run(commands)

@@ -1,0 +1,145 @@
+"""Who is asking: digest authentication of requests (RFC 3261 22, RFC 7616, RFC 8760) and the identity
+they may claim."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ucplatform.pbx.ports import Account, Directory
+from ucplatform.sip.digest import Challenge, Credentials, NonceIssuer, Verdict, ha1, verify
+from ucplatform.sip.errors import ParseError
+from ucplatform.sip.flow import Flow
+from ucplatform.sip.message import Request, Response, make_response
+
+#: A page's digest user name, as the web issues it: w!<number>!<expiry>!<session>!<nonce>.
+PAGE_PREFIX = "w!"
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """`session` names the web session of a page's credential, "" for a device with the extension's own
+    secret."""
+
+    account: Account
+    session: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Denied:
+    """The answer, and why in one word for the log; None for the first challenge, which is no event."""
+
+    response: Response
+    why: str | None
+    username: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Secret:
+    """What a user name stands for while one request is checked."""
+
+    account: Account | None
+    md5: str
+    sha256: str
+    session: str = ""
+
+
+class Gatekeeper:
+    """Challenges and checks. Holds nonces, and which flow each page's credential is bound to.
+
+    `page_password(username)` gives the password of a page's credential, None once it has expired or is
+    malformed.
+    """
+
+    def __init__(
+        self,
+        realm: str,
+        nonces: NonceIssuer,
+        directory: Directory,
+        page_password: Callable[[str], str | None],
+    ) -> None:
+        self._realm = realm
+        self._nonces = nonces
+        self._directory = directory
+        self._page_password = page_password
+        self._pages: dict[str, tuple[str, _Secret]] = {}
+        # Unknown names are checked against this one, so that they take as long to refuse as known ones.
+        nobody = hashlib.sha256(f"nobody:{realm}:{id(self)}".encode()).hexdigest()
+        self._nobody = _Secret(None, nobody[:32], nobody)
+
+    def check(self, request: Request, flow: Flow, now: float) -> Granted | Denied:
+        """Whose request this is. `now` is Unix seconds (nonces carry it)."""
+        credentials = self._credentials(request)
+        if credentials is None:
+            return Denied(self._challenge(request, flow, now), None)
+        verdict = self._nonces.check(credentials.nonce, credentials.nc, now)
+        if verdict is not Verdict.GOOD:
+            # A forged nonce may be one of an earlier life of this edge: a fresh challenge tells a good
+            # client enough.
+            return Denied(self._challenge(request, flow, now, stale=True), None, credentials.username)
+        secret = self._secret(credentials.username, flow)
+        expected = secret.md5 if credentials.algorithm.upper() == "MD5" else secret.sha256
+        good = verify(credentials, request.method, expected, request.body)
+        if not good or secret.account is None or not secret.account.enabled:
+            return Denied(make_response(request, 403), "wrong-credentials", credentials.username)
+        if secret.session:
+            self._pages[credentials.username] = (flow.id, secret)
+        if request.from_.uri.username != secret.account.number:
+            return Denied(
+                make_response(request, 403, "From Is Not Yours"), "foreign-from", credentials.username
+            )
+        return Granted(secret.account, secret.session)
+
+    def flow_lost(self, flow_id: str) -> None:
+        """A page's credential ends with its flow."""
+        for username in [name for name, (flow, _) in self._pages.items() if flow == flow_id]:
+            del self._pages[username]
+
+    def flows_of(self, session: str) -> set[str]:
+        """The flows that a web session's credentials are bound to."""
+        return {flow for flow, secret in self._pages.values() if secret.session == session}
+
+    def _credentials(self, request: Request) -> Credentials | None:
+        """The credentials for our realm; anything else counts as none (RFC 3261 22.3, RFC 4475 3.3.7)."""
+        for name in ("Authorization", "Proxy-Authorization"):
+            for text in request.headers.all(name):
+                try:
+                    credentials = Credentials.parse(text)
+                except ParseError:
+                    continue
+                if credentials.realm == self._realm:
+                    return credentials
+        return None
+
+    def _secret(self, username: str, flow: Flow) -> _Secret:
+        if not username.startswith(PAGE_PREFIX):
+            account = self._directory.by_number(username)
+            return _Secret(account, account.ha1_md5, account.ha1_sha256) if account else self._nobody
+        bound = self._pages.get(username)
+        if bound is not None:
+            return bound[1] if bound[0] == flow.id else self._nobody
+        password = self._page_password(username)
+        parts = username.split("!")
+        account = self._directory.by_number(parts[1]) if len(parts) == 5 else None
+        if password is None or account is None:
+            return self._nobody
+        return _Secret(
+            account,
+            ha1(username, self._realm, password, "MD5"),
+            ha1(username, self._realm, password, "SHA-256"),
+            session=parts[3],
+        )
+
+    def _challenge(self, request: Request, flow: Flow, now: float, *, stale: bool = False) -> Response:
+        """401 with one challenge an algorithm. Browsers take the first and know only MD5 (EDGE: JsSIP)."""
+        nonce = self._nonces.issue(now)
+        algorithms = ("MD5", "SHA-256") if flow.websocket else ("SHA-256", "MD5")
+        headers = [
+            (
+                "WWW-Authenticate",
+                str(Challenge(realm=self._realm, nonce=nonce, algorithm=algorithm, qop="auth", stale=stale)),
+            )
+            for algorithm in algorithms
+        ]
+        return make_response(request, 401, headers=headers)

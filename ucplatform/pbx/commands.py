@@ -1,0 +1,102 @@
+"""What a call wants done, as values. The edge carries them out in order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from ucplatform.sip.commands import Key
+from ucplatform.sip.message import Request, Response
+
+
+@dataclass(frozen=True, slots=True)
+class SendRequest:
+    """Send `request` in a new client transaction on the leg's flow; answers come back as Reply with
+    `purpose`."""
+
+    leg: str
+    purpose: str
+    request: Request
+
+
+@dataclass(frozen=True, slots=True)
+class Respond:
+    """Answer the server transaction `key`."""
+
+    key: Key
+    response: Response
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledge:
+    """Send the ACK of a 2xx; it is sent again whenever that 2xx comes again (RFC 3261 13.2.2.4)."""
+
+    leg: str
+    request: Request
+
+
+@dataclass(frozen=True, slots=True)
+class CancelInvite:
+    """CANCEL the leg's INVITE (RFC 3261 9.1)."""
+
+    leg: str
+
+
+@dataclass(frozen=True, slots=True)
+class AskMedia:
+    """An NG request; the answer comes back as MediaDone or MediaFailed with the same `ref`."""
+
+    ref: str
+    command: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class StartTimer:
+    name: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class StopTimer:
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """One line of the call's trace that is no SIP message."""
+
+    event: str
+    leg: str | None = None
+    detail: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Save:
+    """The call's value changed: write it behind."""
+
+
+@dataclass(frozen=True, slots=True)
+class WriteRecord:
+    """The call is over: its record goes to the journal."""
+
+    record: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Forget:
+    """Nothing more can come for this call: drop its value and its snapshot."""
+
+
+Command = (
+    SendRequest
+    | Respond
+    | Acknowledge
+    | CancelInvite
+    | AskMedia
+    | StartTimer
+    | StopTimer
+    | Note
+    | Save
+    | WriteRecord
+    | Forget
+)

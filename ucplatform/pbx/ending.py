@@ -1,0 +1,137 @@
+"""The end of a call: every leg is closed, the engine gives its statistics, the record is written once."""
+
+from __future__ import annotations
+
+from ucplatform.pbx import mediaplan
+from ucplatform.pbx.call import Call
+from ucplatform.pbx.commands import CancelInvite, Forget, Note, Save, SendRequest, WriteRecord
+from ucplatform.pbx.inputs import Cancelled, FlowLost, HangUp, MediaDone, MediaFailed, Timeout
+from ucplatform.pbx.invite import bye, explanation
+from ucplatform.pbx.leg import Leg
+from ucplatform.pbx.outcome import ANSWERED, CALLER_GONE, CANCELLED, NO_ANSWER, Outcome, best, of_status
+from ucplatform.pbx.record import record_of
+
+#: How long the engine may take for its last statistics, and a cancelled device for its 487 (RFC 3261
+#: 9.1: 64*T1).
+STATISTICS_SECONDS = 3.0
+LINGER_SECONDS = 33.0
+
+
+def end(call: Call, now: float, outcome: Outcome, by: str | None, *, spared: Leg | None = None) -> None:
+    """Close every leg but `spared` (it hung up itself), ask for statistics, then write the record."""
+    if call.state == "over":
+        return
+    call.ended, call.hung_up_by = now, by
+    # A call that was answered stays answered; the cause says why it ended.
+    call.outcome = (
+        outcome
+        if call.answered is None
+        else Outcome("answered", outcome.cause, outcome.status, outcome.reason, outcome.sentence)
+    )
+    call.exchange = None
+    for name in (
+        "ring",
+        *(f"reconnect:{leg.id}" for leg in call.legs.values() if leg.state == "awaiting"),
+        *(f"grace:{leg.id}" for leg in call.legs.values() if leg.lost),
+    ):
+        call.stop_timer(name)
+    for leg in call.legs.values():
+        close(call, leg, outcome, told=leg is spared)
+    call.set_state("over")
+    call.do(Note("ended", None, {"cause": outcome.cause, "by": by}), Save())
+    if call.media:
+        call.ask("delete", mediaplan.delete(call.id, call.caller))
+        call.timer("statistics", STATISTICS_SECONDS)
+    else:
+        write_record(call)
+
+
+def close(call: Call, leg: Leg, outcome: Outcome, *, told: bool = False) -> None:
+    """End one leg in the way its state asks for (RFC 3261 9 and 15)."""
+    if leg.state == "up":
+        if not told:
+            call.do(SendRequest(leg.id, "bye", bye(call, leg, outcome)))
+        call.set_leg(leg, "over")
+    elif leg.state in ("calling", "ringing"):
+        call.do(CancelInvite(leg.id))
+        call.set_leg(leg, "cancelling")
+    elif leg.state in ("awaiting", "offering"):
+        call.set_leg(leg, "over")
+    elif leg.state == "waiting":
+        if not told:
+            call.respond(leg, outcome.status, outcome.reason, headers=explanation(call, leg, outcome))
+        call.set_leg(leg, "over")
+
+
+def devices_failed(call: Call, now: float) -> None:
+    """No device is left that could answer: the caller gets the best of their answers."""
+    failures = [leg.failure for leg in call.devices if leg.failure]
+    end(call, now, of_status(*best(failures)), None)
+
+
+def write_record(call: Call) -> None:
+    if call.recorded:
+        return
+    call.recorded = True
+    call.stop_timer("statistics")
+    call.do(WriteRecord(record_of(call)))
+    if any(leg.state == "cancelling" for leg in call.legs.values()):
+        call.timer("linger", LINGER_SECONDS)
+    else:
+        call.do(Forget())
+
+
+# -- handlers --------------------------------------------------------------------------------------
+
+
+def caller_cancelled(call: Call, event: Cancelled, now: float) -> None:
+    """CANCEL before the final answer: 487 to the caller, everything else is closed (RFC 3261 9.2)."""
+    end(call, now, CANCELLED, "caller")
+
+
+def nobody_answered(call: Call, event: Timeout, now: float) -> None:
+    end(call, now, NO_ANSWER, "server")
+
+
+def caller_flow_lost(call: Call, event: FlowLost, now: float) -> None:
+    """A page that goes while it rings cannot come back to this INVITE: its transaction is gone with it."""
+    if call.caller.flow.id == event.flow_id:
+        end(call, now, CALLER_GONE, "caller", spared=call.caller)
+
+
+def statistics(call: Call, event: MediaDone, now: float) -> None:
+    if event.ref == "delete":
+        for tag, figures in event.reply.get("legs", {}).items():
+            for leg in [*call.legs.values(), *call.gone]:
+                if leg.id == tag:
+                    leg.stats = figures
+        write_record(call)
+
+
+def no_statistics(call: Call, event: MediaFailed, now: float) -> None:
+    if event.ref == "delete":
+        write_record(call)
+
+
+def over_timeout(call: Call, event: Timeout, now: float) -> None:
+    if event.name == "statistics":
+        write_record(call)
+    elif event.name == "linger":
+        call.do(Forget())
+
+
+def leg_finished(call: Call, leg: Leg) -> None:
+    """A cancelled device gave its last answer; a call that is over may be forgotten with the last of them."""
+    call.set_leg(leg, "over")
+    if call.state == "over" and call.recorded and not any(d.state == "cancelling" for d in call.devices):
+        call.stop_timer("linger")
+        call.do(Forget())
+
+
+def hang_up(call: Call, event: HangUp, now: float) -> None:
+    end(
+        call,
+        now,
+        Outcome(ANSWERED.result if call.answered else "cancelled", event.cause, 480, "Ended By Server"),
+        "server",
+    )

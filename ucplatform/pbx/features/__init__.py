@@ -1,0 +1,1 @@
+"""What happens inside a call that is up, one feature a file."""

@@ -1,0 +1,120 @@
+"""A page that was reloaded takes its call over: INVITE with Replaces from the same account (RFC 3891)."""
+
+from __future__ import annotations
+
+from ucplatform import sdp
+from ucplatform.pbx import mediaplan
+from ucplatform.pbx.call import Call, Exchange, new_tag
+from ucplatform.pbx.commands import Note, Respond, Save, SendRequest
+from ucplatform.pbx.inputs import MediaDone, MediaFailed, ReplaceIn
+from ucplatform.pbx.invite import bye, description
+from ucplatform.pbx.leg import Leg
+from ucplatform.pbx.outcome import Outcome
+from ucplatform.sip.dialog import Dialog
+from ucplatform.sip.errors import ParseError
+from ucplatform.sip.message import make_response
+
+REPLACED = Outcome("answered", "replaced", 200, "Replaced")
+
+
+def take_over(call: Call, event: ReplaceIn, now: float) -> None:
+    """A new leg in the place of an old one: the gateway terminates it, then bridges it to the peer."""
+    request, old = event.request, call.legs.get(event.leg)
+    if call.state != "talking" or old is None or old.state != "up" or call.exchange is not None:
+        call.do(Respond(event.key, make_response(request, 481 if old is None else 491)))
+        return
+    leg = Leg(
+        id=call.next_leg_id(),
+        role=old.role,
+        number=old.number,
+        name=old.name,
+        flow=event.flow,
+        extension=old.extension,
+        user_agent=request.headers.get("User-Agent") or "",
+        key=event.key,
+        request=request,
+        local_tag=new_tag(call.house.edge_id),
+        sip_call_id=request.call_id,
+        contact=old.contact,
+        instance=old.instance,
+    )
+    try:
+        leg.dialog = Dialog.from_request(request, leg.local_tag)
+        leg.session.received = description(request) or ""
+    except (ParseError, sdp.SdpError) as error:
+        call.do(Respond(event.key, make_response(request, 400, str(error)[:60])))
+        return
+    if not leg.session.received:
+        call.do(Respond(event.key, make_response(request, 488)))
+        return
+    call.legs[leg.id] = leg
+    peer = call.peer(old)
+    call.exchange = Exchange(old.id, leg.id, event.key, request, "takeover")
+    prefer = _codecs(peer.session.received) if peer else None
+    call.ask("takeover", mediaplan.terminate(call.id, call.house, leg, leg.session.received, prefer))
+
+
+def refuse(call: Call, event: ReplaceIn) -> None:
+    """Only a call that is up can be taken over (RFC 3891 section 3: an ended or ringing one is a 481)."""
+    call.do(Respond(event.key, make_response(event.request, 481)))
+
+
+def _codecs(body: str) -> list[str]:
+    """What the peer can hear, so that the new leg is answered with the same codec where it has it."""
+    for part in sdp.parse(body).media:
+        if part.kind == "audio":
+            return [codec.name for codec in part.codecs]
+    return []
+
+
+def media_done(call: Call, event: MediaDone, now: float) -> None:
+    """Its SDP is there: bridge, answer, and let the old leg go."""
+    exchange = call.exchange
+    if event.ref != "takeover" or exchange is None or exchange.target is None:
+        return
+    call.exchange = None
+    old, leg = call.legs[exchange.source], call.legs[exchange.target]
+    peer = call.peer(old)
+    body = leg.session.describe(event.reply["sdp"], leg.flow.local[0])
+    call.ask(
+        "attach",
+        mediaplan.attach(call.id, leg, peer)
+        if peer
+        else mediaplan.attach_application(call.id, leg, call.application),
+    )
+    call.respond(leg, 200, body=body)
+    call.set_leg(leg, "up")
+    assert leg.dialog is not None
+    leg.dialog = Dialog.from_json({**leg.dialog.to_json(), "state": "confirmed"})
+    if old.lost:
+        call.stop_timer(f"grace:{old.id}")
+    else:
+        call.do(SendRequest(old.id, "bye", bye(call, old, REPLACED)))
+    call.set_leg(old, "over")
+    call.ask(f"release:{old.id}", mediaplan.release(call.id, old))
+    if old.role == "caller":
+        call.caller_id = leg.id
+    else:
+        call.callee_id = leg.id
+    del call.legs[old.id]
+    call.gone.append(old)
+    call.do(Note("taken-over", leg.id, {"from": old.id}), Save())
+
+
+def media_failed(call: Call, event: MediaFailed, now: float) -> None:
+    """The old leg stays as it was; its grace runs on."""
+    exchange = call.exchange
+    if event.ref != "takeover" or exchange is None or exchange.target is None:
+        return
+    call.exchange = None
+    leg = call.legs.pop(exchange.target)
+    call.respond(leg, 488)
+
+
+def released(call: Call, event: MediaDone, now: float) -> None:
+    """The statistics of a leg that was taken over."""
+    verb, _, tag = event.ref.partition(":")
+    if verb == "release":
+        for leg in call.gone:
+            if leg.id == tag:
+                leg.stats = event.reply.get("legs", {}).get(tag, {})

@@ -1,0 +1,69 @@
+"""The requests that call control writes, and what it reads from a body."""
+
+from __future__ import annotations
+
+import secrets
+
+from ucplatform import sdp
+from ucplatform.pbx.call import ALLOW, PRODUCT, Call, new_tag
+from ucplatform.pbx.leg import Leg
+from ucplatform.pbx.outcome import Outcome
+from ucplatform.sip.headers import Headers
+from ucplatform.sip.message import Request, Response
+from ucplatform.sip.uri import Uri
+
+SDP = "application/sdp"
+
+
+def description(message: Request | Response) -> str | None:
+    """The SDP body as text; None when there is none. Raises sdp.SdpError when it is no SDP."""
+    if not message.body or message.content_type != SDP:
+        return None
+    return str(sdp.parse(message.body))
+
+
+def quote(name: str) -> str:
+    """A display name as a quoted-string (RFC 3261 25.1); control characters are gone."""
+    clean = "".join(c for c in name if c.isprintable())
+    return '"' + clean.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def invite(call: Call, leg: Leg, body: str) -> Request:
+    """The INVITE for one device: identity is the caller's account, never what the caller wrote (SECURITY)."""
+    caller, house = call.caller, call.house
+    leg.local_tag = new_tag(house.edge_id)
+    leg.sip_call_id = f"{secrets.token_hex(12)}@{house.domain}"
+    leg.invite_cseq = 1
+    headers = Headers()
+    headers.add("Max-Forwards", "70")
+    name = f"{quote(caller.name)} " if caller.name else ""
+    headers.add("From", f"{name}<sip:{caller.number}@{house.domain}>;tag={leg.local_tag}")
+    headers.add("To", f"<sip:{leg.number}@{house.domain}>")
+    headers.add("Call-ID", leg.sip_call_id)
+    headers.add("CSeq", "1 INVITE")
+    headers.add("Contact", leg.contact_header(house, caller.number))
+    headers.add("Allow", ALLOW)
+    headers.add("Supported", "replaces")
+    headers.add("User-Agent", PRODUCT)
+    headers.add("Content-Type", SDP)
+    return Request("INVITE", Uri.parse(leg.contact), headers, body.encode())
+
+
+def bye(call: Call, leg: Leg, outcome: Outcome) -> Request:
+    """BYE with the reason in it (RFC 3326); the leg's dialog counts on."""
+    assert leg.dialog is not None
+    text = outcome.sentence or outcome.cause
+    headers = [("Reason", f'SIP;cause={outcome.status};text="{text}"'), ("User-Agent", PRODUCT)]
+    leg.dialog, request = leg.dialog.request("BYE", headers=[*headers, *_cause(leg, outcome)])
+    return request
+
+
+def explanation(call: Call, leg: Leg, outcome: Outcome) -> tuple[tuple[str, str], ...]:
+    """Why a call failed: a Warning that a display may show (RFC 3261 20.43), and for a page the record's
+    own word."""
+    warning = (("Warning", f'399 {call.house.domain} "{outcome.sentence}"'),) if outcome.sentence else ()
+    return (*warning, *_cause(leg, outcome))
+
+
+def _cause(leg: Leg, outcome: Outcome) -> tuple[tuple[str, str], ...]:
+    return (("X-UC-Cause", outcome.cause),) if leg.browser else ()

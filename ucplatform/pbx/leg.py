@@ -1,0 +1,131 @@
+"""One device in a call: its dialog, its flow, and the session description it was last sent and last sent
+us."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, field
+from typing import Any
+
+from ucplatform import sdp
+from ucplatform.pbx.ports import House, flow_from_json, flow_to_json, is_browser
+from ucplatform.sip.commands import Key
+from ucplatform.sip.dialog import Dialog
+from ucplatform.sip.flow import Flow, hostport
+from ucplatform.sip.message import Request
+
+#: Legs that still ring or may yet answer.
+PENDING = frozenset({"awaiting", "offering", "calling", "ringing"})
+
+
+@dataclass(slots=True)
+class Session:
+    """The o= line is ours alone: one id per dialog, version + 1 only when the body changes (RFC 3264
+    section 5, 8)."""
+
+    id: int = field(default_factory=lambda: secrets.randbits(52))
+    version: int = 0
+    sent: str = ""
+    received: str = ""
+
+    def describe(self, body: str, address: str) -> str:
+        """The engine's `body` with our o= line; the very text sent before when nothing else changed."""
+        family = "IP6" if ":" in address else "IP4"
+        same = sdp.with_origin(body, sdp.Origin("-", self.id, self.version, "IN", family, address))
+        if self.sent and same == self.sent:
+            return self.sent
+        self.version += 1
+        self.sent = sdp.with_origin(body, sdp.Origin("-", self.id, self.version, "IN", family, address))
+        return self.sent
+
+
+@dataclass(slots=True)
+class Leg:
+    """`id` is the tag the engine knows this leg by. `request` and `key` are the INVITE of a caller's leg
+    while it waits.
+
+    States of a callee's leg: awaiting (its browser is reconnecting), offering (the engine prepares its SDP), calling,
+    ringing, up, cancelling, over. Of a caller's leg: waiting, up, over.
+    """
+
+    id: str
+    role: str
+    number: str
+    name: str
+    flow: Flow
+    extension: str | None = None
+    contact: str = ""
+    instance: str = ""
+    user_agent: str = ""
+    web_session: str = ""
+    state: str = "waiting"
+    dialog: Dialog | None = None
+    invite_cseq: int = 0
+    key: Key | None = None
+    request: Request | None = None
+    session: Session = field(default_factory=Session)
+    failure: tuple[int, str] | None = None
+    held: bool = False
+    lost: bool = False
+    local_tag: str = ""
+    sip_call_id: str = ""
+    stats: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def browser(self) -> bool:
+        return is_browser(self.flow)
+
+    @property
+    def device(self) -> str:
+        return "browser" if self.browser else "phone"
+
+    @property
+    def pending(self) -> bool:
+        return self.state in PENDING
+
+    def contact_header(self, house: House, user: str) -> str:
+        """Our Contact towards this leg; it carries the edge's id so that a stray finds its owner."""
+        if self.flow.websocket:
+            return f"<sip:{user}@{house.domain};transport=ws;edge={house.edge_id}>"
+        transport = "" if self.flow.transport == "udp" else f";transport={self.flow.transport}"
+        return f"<sip:{user}@{hostport(self.flow.local)}{transport};edge={house.edge_id}>"
+
+    def to_json(self) -> dict[str, Any]:
+        """What a later life of the edge needs of a leg that is up; transactions do not survive, dialogs
+        do."""
+        return {
+            "id": self.id,
+            "role": self.role,
+            "number": self.number,
+            "name": self.name,
+            "extension": self.extension,
+            "contact": self.contact,
+            "instance": self.instance,
+            "user_agent": self.user_agent,
+            "web_session": self.web_session,
+            "state": self.state,
+            "invite_cseq": self.invite_cseq,
+            "held": self.held,
+            "lost": self.lost,
+            "local_tag": self.local_tag,
+            "sip_call_id": self.sip_call_id,
+            "flow": flow_to_json(self.flow),
+            "dialog": self.dialog.to_json() if self.dialog else None,
+            "session": {
+                "id": self.session.id,
+                "version": self.session.version,
+                "sent": self.session.sent,
+                "received": self.session.received,
+            },
+        }
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> Leg:
+        dialog = value["dialog"]
+        rest = {k: v for k, v in value.items() if k not in ("flow", "dialog", "session")}
+        return cls(
+            **rest,
+            flow=flow_from_json(value["flow"]),
+            session=Session(**value["session"]),
+            dialog=Dialog.from_json(dialog) if dialog else None,
+        )

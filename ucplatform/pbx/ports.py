@@ -1,0 +1,66 @@
+"""What the rules need to know of the world: accounts, the house's own settings, and what a request
+arrived on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from ucplatform.sip.flow import Flow
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """An extension as call control sees it; `ha1_*` are hex digests over number:realm:secret (RFC 7616)."""
+
+    number: str
+    name: str
+    user_id: int | None
+    ha1_md5: str
+    ha1_sha256: str
+    enabled: bool = True
+    language: str = "en"
+
+
+class Directory(Protocol):
+    """The accounts of the house, held in memory; no look-up waits."""
+
+    def by_number(self, number: str) -> Account | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """What every call is told of this edge. Times in seconds."""
+
+    edge_id: str
+    domain: str
+    ring_seconds: float = 30.0
+    grace_seconds: float = 8.0
+    reconnect_seconds: float = 5.0
+    #: local address -> name of the gateway's interface that faces it (UC_MEDIA_ADDRESSES)
+    interfaces: Mapping[str, str] = field(default_factory=dict)
+
+    def interface(self, flow: Flow) -> str | None:
+        """The gateway's interface for media of a leg that signals over `flow`; None lets the engine
+        choose."""
+        return self.interfaces.get(flow.local[0])
+
+
+def is_browser(flow: Flow) -> bool:
+    """A device on a WebSocket wants ICE and DTLS-SRTP (RFC 7118, RFC 8827); every other gets plain RTP."""
+    return flow.websocket
+
+
+def flow_to_json(flow: Flow) -> dict[str, Any]:
+    return {
+        "id": flow.id,
+        "transport": flow.transport,
+        "local": list(flow.local),
+        "remote": list(flow.remote),
+    }
+
+
+def flow_from_json(value: dict[str, Any]) -> Flow:
+    local, remote = value["local"], value["remote"]
+    return Flow(value["id"], value["transport"], (local[0], local[1]), (remote[0], remote[1]))
