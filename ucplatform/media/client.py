@@ -74,7 +74,7 @@ class MediaClient:
         """Carry out one command of a call: {"command": "offer", …}; "call-id" is added here.
 
         Returns the reply. Raises EngineError with the engine's reason when it refuses, EngineTimeout when it
-        is silent. Requests of one call are sent in the order asked for, each after the reply to the one before.
+        is silent. Requests of one call go in the order asked for, each after the reply to the one before.
         """
         async with self._turns.turn(call_id):
             verb = str(message.get("command", ""))

@@ -159,7 +159,7 @@ class Scanner:
         limit = MAX_DIGITS + 3 if integer else 9
         end = data.find(b"e" if integer else b":", self._at, self._at + limit)
         if end < 0:
-            if len(data) - self._at >= limit or not (integer or 0x30 <= lead <= 0x39):
+            if len(data) - self._at >= limit or not (integer or data[self._at :].isdigit()):
                 raise NgError("no bencode on the stream")
             return False
         if integer:

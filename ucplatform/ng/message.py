@@ -56,7 +56,7 @@ def _from_json(body: bytes) -> Value:
     if len(body) > MAX_JSON:
         raise NgError(f"JSON over {MAX_JSON} octets")
     # 64 KiB of '[' would go as deep as the interpreter allows before anybody could count the levels.
-    if max(body.count(b"["), body.count(b"{")) > MAX_DEPTH and _depth(body) > MAX_DEPTH:
+    if body.count(b"[") + body.count(b"{") > MAX_DEPTH and _depth(body) > MAX_DEPTH:
         raise NgError(f"nested deeper than {MAX_DEPTH}")
     try:
         return _clean(json.loads(body.decode("utf-8"), parse_int=_integer, parse_constant=_refuse))
