@@ -18,8 +18,8 @@ def hostport(address: Address) -> str:
 class Flow:
     """Where a message came from, and the way back.
 
-    `id` is unique in the life of an edge; `transport` is one of udp tcp tls ws wss; `local` is the address the
-    peer sees us at, `remote` is the peer's: numeric addresses with a port.
+    `id` is unique in the life of an edge; `transport` is one of udp tcp tls ws wss; `local` is the address
+    the peer sees us at, `remote` is the peer's: numeric addresses with a port.
     """
 
     id: str

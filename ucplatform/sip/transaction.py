@@ -87,8 +87,8 @@ def kind_of(status: int) -> Input:
 class Transaction:
     """One transaction.
 
-    `last`: what a retransmission sends (the request, our last response, the ACK). `interval`: seconds until the
-    next one. `running`: the timers set. `cancelled`: a client wants to send CANCEL, a server has got one.
+    `last`: what a retransmission sends (the request, our last response, the ACK). `interval`: seconds until
+    the next one. `running`: the timers set. `cancelled`: a client wants to send CANCEL, a server has got one.
     """
 
     __slots__ = (

@@ -1,0 +1,474 @@
+"""What the endpoint does by itself: CANCEL, forks, merged and malformed requests, limits, lost flows."""
+
+import random
+
+import pytest
+
+from tests.sip.pair import A, Pair, build
+from ucplatform.sip.commands import (
+    AckReceived,
+    CancelReceived,
+    PassUp,
+    RequestFailed,
+    RequestReceived,
+    ResponseReceived,
+    Send,
+)
+from ucplatform.sip.endpoint import Endpoint
+from ucplatform.sip.errors import UsageError
+from ucplatform.sip.flow import Flow
+from ucplatform.sip.message import Request, Response, make_response
+
+US, PEER = ("192.0.2.2", 5060), ("192.0.2.1", 5060)
+UDP = Flow.udp(US, PEER)
+
+
+def wire(
+    method: str = "INVITE",
+    *,
+    branch: str = "z9hG4bK-1",
+    to_tag: str = "",
+    cseq: int = 1,
+    forwards: int = 70,
+    sent_by: str = "192.0.2.1:5060",
+    call_id: str = "call-1",
+    extra: str = "",
+    transport: str = "UDP",
+) -> bytes:
+    """A request as a peer puts it on the wire; an empty branch makes it one of RFC 2543."""
+    via = f"SIP/2.0/{transport} {sent_by}" + (f";branch={branch}" if branch else "")
+    to = "<sip:201@example.com>" + (f";tag={to_tag}" if to_tag else "")
+    return (
+        f"{method} sip:201@192.0.2.2 SIP/2.0\r\nVia: {via}\r\nMax-Forwards: {forwards}\r\n"
+        f"From: <sip:200@example.com>;tag=alice\r\nTo: {to}\r\n"
+        f"Call-ID: {call_id}\r\nCSeq: {cseq} {method}\r\n"
+        f"Contact: <sip:200@192.0.2.1>\r\n{extra}Content-Length: 0\r\n\r\n"
+    ).encode()
+
+
+def endpoint(limit: int = 100) -> Endpoint:
+    return Endpoint("1", rng=random.Random(1), limit=limit)
+
+
+def responses(commands: list) -> list[int]:
+    return [
+        item.message.status
+        for item in commands
+        if isinstance(item, Send) and isinstance(item.message, Response)
+    ]
+
+
+def events(commands: list) -> list:
+    return [command.event for command in commands if isinstance(command, PassUp)]
+
+
+def got(node, kind: type) -> list:
+    return [event for event in node.take() if isinstance(event, kind)]
+
+
+# ---- requests
+
+
+def test_an_invite_is_answered_100_at_once_and_passed_up():
+    commands = endpoint().receive(wire(), UDP, 0.0)
+    assert responses(commands) == [100]
+    [received] = events(commands)
+    assert isinstance(received, RequestReceived)
+    assert received.flow == UDP
+    assert commands[0].message.to_tag is None
+
+
+@pytest.mark.parametrize("method", ["OPTIONS", "BYE", "REGISTER", "WEIRD", "invite"])
+def test_other_methods_known_or_not_are_passed_up_without_an_answer(method):
+    commands = endpoint().receive(wire(method), UDP, 0.0)
+    assert responses(commands) == []
+    assert [event.request.method for event in events(commands)] == [method]
+
+
+def test_a_retransmission_gets_the_last_answer_and_is_not_passed_up():
+    one = endpoint()
+    [received] = events(one.receive(wire(), UDP, 0.0))
+    assert responses(one.receive(wire(), UDP, 0.5)) == [100]
+    one.respond(received.key, make_response(received.request, 180), 0.6)
+    commands = one.receive(wire(), UDP, 1.0)
+    assert responses(commands) == [180]
+    assert events(commands) == []
+
+
+def test_a_retransmission_of_rfc_2543_is_known_without_a_branch():
+    one = endpoint()
+    [received] = events(one.receive(wire(branch=""), UDP, 0.0))
+    assert responses(one.receive(wire(branch=""), UDP, 0.5)) == [100]
+    one.respond(received.key, make_response(received.request, 486), 0.6)
+    assert events(one.receive(wire("ACK", branch="", to_tag="x"), UDP, 0.7)) == []
+    assert responses(one.receive(wire(branch=""), UDP, 0.8)) == []  # Confirmed: nothing more to say
+    assert len(events(one.receive(wire(branch="", cseq=2), UDP, 1.0))) == 1
+
+
+def test_a_cancel_of_rfc_2543_finds_its_invite():
+    one = endpoint()
+    one.receive(wire(branch="1"), UDP, 0.0)
+    assert responses(one.receive(wire("CANCEL", branch="1"), UDP, 0.1)) == [200]
+
+
+def test_the_same_branch_from_another_sender_is_another_transaction():
+    one = endpoint()
+    one.receive(wire("OPTIONS"), UDP, 0.0)
+    commands = one.receive(wire("OPTIONS", sent_by="192.0.2.9", call_id="call-2"), UDP, 0.0)
+    assert len(events(commands)) == 1
+
+
+def test_a_merged_request_gets_482():
+    """8.2.2.2: a proxy forked it, and both copies end here."""
+    one = endpoint()
+    [received] = events(one.receive(wire(), UDP, 0.0))
+    commands = one.receive(wire(branch="z9hG4bK-2"), UDP, 0.1)
+    assert responses(commands) == [482]
+    assert events(commands) == []
+    assert len(one) == 1
+    one.flow_lost(UDP.id, 1.0)
+    assert len(events(one.receive(wire(branch="z9hG4bK-3"), UDP, 2.0))) == 1
+    assert received.key
+
+
+def test_requests_inside_a_dialog_are_never_merged():
+    one = endpoint()
+    one.receive(wire("INFO", to_tag="x"), UDP, 0.0)
+    assert len(events(one.receive(wire("INFO", branch="z9hG4bK-2", to_tag="x"), UDP, 0.1))) == 1
+
+
+@pytest.mark.parametrize(
+    ("method", "to_tag", "status"),
+    [
+        ("INVITE", "", [483]),
+        ("MESSAGE", "", [483]),
+        ("OPTIONS", "", []),
+        ("REGISTER", "", []),
+        ("BYE", "x", []),
+    ],
+)
+def test_max_forwards_0_ends_what_would_travel_on(method, to_tag, status):
+    commands = endpoint().receive(wire(method, to_tag=to_tag, forwards=0), UDP, 0.0)
+    assert responses(commands) == status
+
+
+def test_beyond_the_limit_requests_get_503_without_state():
+    one = endpoint(limit=2)
+    for number in range(2):
+        one.receive(wire(branch=f"z9hG4bK-{number}", call_id=str(number)), UDP, 0.0)
+    commands = one.receive(wire(branch="z9hG4bK-9", call_id="9"), UDP, 0.0)
+    assert responses(commands) == [503]
+    assert commands[0].message.headers.get("Retry-After") == "10"
+    assert events(commands) == []
+    assert len(one) == 2
+    assert responses(one.receive(wire(branch="z9hG4bK-1", call_id="1"), UDP, 0.5)) == [
+        100
+    ]  # known ones go on
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        (b"CSeq: 1 INVITE", b"CSeq: 1 BYE"),
+        (b"Call-ID: call-1\r\n", b""),
+        (b"From: <sip", b"From: <<sip"),
+        (b"Max-Forwards: 70", b"Max-Forwards: many"),
+        (b"Content-Length: 0", b"Content-Length: 9"),
+    ],
+)
+def test_a_malformed_request_gets_a_stateless_400(damage):
+    one = endpoint()
+    data = wire().replace(*damage)
+    assert data != wire()
+    commands = one.receive(data, UDP, 0.0)
+    assert responses(commands) == [400]
+    assert events(commands) == []
+    assert len(one) == 0
+    again = one.receive(data, UDP, 0.5)
+    assert again[0].message.to_bytes() == commands[0].message.to_bytes()  # 8.2.7: the same tag again
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"\r\n\r\n",
+        b"\x00" * 40,
+        b"hello",
+        b"SIP/2.0 200 OK\r\n\r\n",
+        b"INVITE sip:a SIP/2.0\r\n\r\n",
+        wire("ACK").replace(b"CSeq: 1 ACK", b"CSeq: x"),
+        b"\xff" * 2000,
+        wire().replace(b"Via: SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bK-1\r\n", b""),
+    ],
+)
+def test_what_cannot_be_answered_is_dropped(data):
+    one = endpoint()
+    assert one.receive(data, UDP, 0.0) == []
+    assert len(one) == 0
+
+
+def test_a_stray_request_is_answered_without_state():
+    one = endpoint()
+    [received] = events(one.receive(wire("BYE", to_tag="x"), UDP, 0.0))
+    assert responses(one.stray(received.request, UDP)) == [481]
+    [ack] = events(one.receive(wire("ACK", to_tag="x"), UDP, 0.0))
+    assert isinstance(ack, AckReceived)
+    assert one.stray(ack.request, UDP) == []
+
+
+# ---- CANCEL
+
+
+def test_cancel_waits_for_a_provisional_response():
+    pair = Pair()
+    pair.lose = lambda sender, what, count: sender == "b" and what == "100 INVITE" and count == 1
+    key = pair.call()
+    pair.cancel(key)
+    pair.cancel(key)
+    pair.run(0.4)
+    assert pair.times("a", "CANCEL") == []
+    pair.run(0.3)  # the retransmitted INVITE brings another 100
+    assert pair.times("a", "CANCEL") == [0.52]
+    invite, cancelled = pair.b.take()
+    assert isinstance(cancelled, CancelReceived)
+    assert cancelled.key == invite.key
+    pair.answer(invite, 487)
+    pair.run()
+    assert [event.response.status for event in pair.a.take()] == [100, 487]
+    pair.settle()
+
+
+def test_cancel_carries_branch_route_and_cseq_number():
+    pair = Pair()
+    key = pair.call(Route="<sip:proxy.example.com;lr>", cseq=7)
+    pair.run(0.1)
+    pair.cancel(key)
+    [invite], [cancel] = pair.messages("a", "INVITE"), pair.messages("a", "CANCEL")
+    assert cancel.via == invite.via
+    assert cancel.headers.all("Route") == invite.headers.all("Route")
+    assert str(cancel.cseq) == "7 CANCEL"
+    assert cancel.to_tag is None
+    assert cancel.uri == invite.uri
+
+
+def test_a_lost_cancel_is_retransmitted_and_heard_of_once():
+    pair = Pair()
+    pair.lose = lambda sender, what, count: what in ("CANCEL", "200 CANCEL") and count == 1
+    key = pair.call()
+    pair.run(0.1)
+    pair.cancel(key)
+    pair.run(5)
+    assert len(pair.times("a", "CANCEL")) == 3
+    assert len(got(pair.b, CancelReceived)) == 1
+
+
+def test_cancel_crossing_200_changes_nothing():
+    """9.2: once answered, the CANCEL gets its 200 and has no effect; the caller acknowledges and hangs up."""
+    pair = Pair()
+    key = pair.call()
+    pair.run(0.1)
+    [invite] = pair.b.take()
+    pair.answer(invite, 200)
+    pair.cancel(key)
+    pair.run(0.1)
+    assert pair.times("b", "200 CANCEL") != []
+    assert pair.b.take() == []
+    assert [event.response.status for event in pair.a.take()] == [100, 200]
+    pair.ack()
+    pair.run()
+    assert len(got(pair.b, AckReceived)) == 1
+    pair.settle()
+
+
+def test_cancel_after_the_final_response_sends_nothing():
+    pair = Pair()
+    key = pair.call()
+    pair.run(0.1)
+    pair.answer(pair.b.take()[0], 486)
+    pair.run(0.1)
+    pair.cancel(key)
+    assert pair.times("a", "CANCEL") == []
+    assert pair.a.endpoint.cancel(("c", "unknown", "INVITE"), 0.0) == []
+
+
+def test_a_cancelled_invite_that_never_ends_is_given_up_after_64_t1():
+    """9.1, last paragraph: a peer of RFC 2543 answers the CANCEL only."""
+    pair = Pair()
+    key = pair.call()
+    pair.run(0.1)
+    pair.cancel(key)
+    pair.run(31.9)
+    assert got(pair.a, RequestFailed) == []
+    pair.run(0.2)
+    assert [event.status for event in got(pair.a, RequestFailed)] == [487]
+
+
+def test_a_cancel_that_nobody_answers_is_not_the_users_affair():
+    pair = Pair()
+    pair.call()
+    pair.run(0.1)
+    key = got(pair.a, ResponseReceived)[0].key
+    pair.lose = lambda sender, what, count: True
+    pair.cancel(key)
+    pair.run(100)
+    assert [event.status for event in pair.a.take()] == [487]
+    assert len(pair.a.endpoint) == 0
+
+
+def test_a_cancel_for_nothing_gets_481():
+    assert responses(endpoint().receive(wire("CANCEL"), UDP, 0.0)) == [481]
+
+
+def test_the_200_to_cancel_has_the_tag_of_the_invites_responses():
+    one = endpoint()
+    [received] = events(one.receive(wire(), UDP, 0.0))
+    one.respond(received.key, make_response(received.request, 180, to_tag="bob"), 0.0)
+    commands = one.receive(wire("CANCEL"), UDP, 0.1)
+    assert commands[0].message.to_tag == "bob"
+
+
+# ---- 2xx and forks
+
+
+def fork(request: Request, tag: str, status: int = 200) -> bytes:
+    return make_response(
+        request, status, to_tag=tag, headers=[("Contact", f"<sip:{tag}@192.0.2.9>")]
+    ).to_bytes()
+
+
+def test_each_fork_is_passed_up_and_its_ack_goes_with_it():
+    pair = Pair()
+    pair.call()
+    [invite] = pair.messages("a", "INVITE")
+    a = pair.a
+    for tag in ("one", "two", "one", "two"):
+        pair.do(a, a.endpoint.receive(fork(invite, tag), a.flow, 0.1))
+    assert [event.response.to_tag for event in a.take()] == ["one", "two"]
+    pair.ack("two")
+    pair.ack("one")
+    acks = pair.messages("a", "ACK")
+    assert [ack.to_tag for ack in acks] == ["two", "one"]
+    assert len({ack.via.branch for ack in acks}) == 2  # 13.2.2.4: a transaction of its own
+    commands = a.endpoint.receive(fork(invite, "two"), a.flow, 0.2)
+    assert [command.message for command in commands] == [acks[0]]
+    assert a.endpoint.receive(fork(invite, "late", 486), a.flow, 0.3) == []
+
+
+def test_early_media_of_several_forks_is_passed_up():
+    pair = Pair()
+    pair.call()
+    [invite] = pair.messages("a", "INVITE")
+    for tag in ("one", "two"):
+        pair.do(pair.a, pair.a.endpoint.receive(fork(invite, tag, 183), pair.a.flow, 0.1))
+    assert [event.response.to_tag for event in pair.a.take()] == ["one", "two"]
+
+
+def test_a_response_with_a_second_via_or_a_foreign_branch_is_dropped():
+    pair = Pair()
+    pair.call()
+    [invite] = pair.messages("a", "INVITE")
+    response = make_response(invite, 200)
+    response.headers.add("Via", "SIP/2.0/UDP 192.0.2.7")
+    assert pair.a.endpoint.receive(response.to_bytes(), pair.a.flow, 0.1) == []
+    foreign = fork(invite, "x").replace(b"z9hG4bKa-", b"z9hG4bKb-")
+    assert pair.a.endpoint.receive(foreign, pair.a.flow, 0.1) == []
+
+
+def test_an_ack_with_the_wrong_tag_does_not_end_the_2xx():
+    pair = Pair()
+    pair.call()
+    pair.run(0.02)
+    pair.answer(pair.b.take()[0], 200)
+    pair.ack("forged")
+    pair.run(3)
+    assert len(pair.times("b", "200 INVITE")) == 3
+
+
+# ---- flows
+
+
+@pytest.mark.parametrize("method", ["INVITE", "OPTIONS"])
+def test_a_lost_flow_fails_requests_with_503(method):
+    pair = Pair("wss")
+    pair.call(method)
+    pair.do(pair.a, pair.a.endpoint.flow_lost(pair.a.flow.id, pair.now))
+    [failed] = pair.a.take()
+    assert (failed.status, failed.context, failed.request.method) == (503, method, method)
+    assert len(pair.a.endpoint) == 0
+    assert len(pair.a.timers) == 0
+    assert pair.a.endpoint.flow_lost("wss-99", 0.0) == []
+
+
+def test_a_lost_flow_ends_server_transactions_and_late_answers_go_nowhere():
+    pair = Pair("wss")
+    pair.call()
+    pair.run(0.1)
+    [invite] = pair.b.take()
+    pair.do(pair.b, pair.b.endpoint.flow_lost(pair.b.flow.id, pair.now))
+    assert pair.b.ended == [invite.key]
+    assert pair.b.endpoint.respond(invite.key, make_response(invite.request, 200), pair.now) == []
+
+
+def test_the_ack_may_come_by_the_flow_that_replaced_a_lost_one():
+    pair = Pair("wss")
+    pair.call()
+    pair.run(0.1)
+    pair.answer(pair.b.take()[0], 200)
+    pair.lose = lambda sender, what, count: True
+    pair.ack()
+    pair.do(pair.b, pair.b.endpoint.flow_lost(pair.b.flow.id, pair.now))
+    pair.run(5)
+    assert len(pair.times("b", "200 INVITE")) == 1
+    [ack] = pair.messages("a", "ACK")
+    again = Flow("wss-7", "wss", pair.b.flow.local, A)
+    pair.do(pair.b, pair.b.endpoint.receive(ack.to_bytes(), again, pair.now))
+    [event] = pair.b.take()
+    assert event.flow == again
+    pair.run(60)
+    assert pair.b.take() == []
+    assert len(pair.b.endpoint) == 0
+
+
+def test_a_failed_cancel_over_a_lost_flow_is_told_once():
+    pair = Pair("tcp")
+    key = pair.call()
+    pair.run(0.1)
+    pair.a.take()
+    pair.cancel(key)
+    pair.do(pair.a, pair.a.endpoint.flow_lost(pair.a.flow.id, pair.now))
+    assert [(event.status, event.context) for event in pair.a.take()] == [(503, "INVITE")]
+
+
+# ---- what the user may not do
+
+
+def test_ack_and_cancel_are_no_requests_and_only_requests_are_answered():
+    one = endpoint()
+    with pytest.raises(UsageError):
+        one.request(build("ACK"), UDP, 0.0, context=None)
+    key, _ = one.request(build("OPTIONS"), UDP, 0.0, context=None)
+    with pytest.raises(UsageError):
+        one.respond(key, make_response(build("OPTIONS"), 200), 0.0)
+
+
+def test_requests_get_max_forwards_a_via_and_a_branch_that_names_the_edge():
+    one = endpoint()
+    request = build("OPTIONS")
+    one.request(request, UDP, 0.0, context=None)
+    assert request.max_forwards == 70
+    assert request.via.branch.startswith("z9hG4bK1-")
+    assert str(request.via).startswith("SIP/2.0/UDP 192.0.2.2:5060;")
+    assert request.via.rport == ""
+
+
+def test_a_thousand_transactions_leave_nothing_behind():
+    pair = Pair("tcp")
+    for number in range(1000):
+        pair.call("OPTIONS", call_id=str(number))
+        pair.run(0.02)
+        pair.answer(pair.b.take()[0], 200)
+        pair.run(0.02)
+        pair.log.clear()
+        pair.sent.clear()
+    pair.settle()
