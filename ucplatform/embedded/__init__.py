@@ -1,1 +1,1 @@
-"""One command for everything: `manage.py up`, the supervisor."""
+"""The supervisor: every process of the house started, watched and stopped by one command."""

@@ -1,0 +1,18 @@
+"""What a probe finds out about a role."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """`state` is `ready`, or another word that says why not; `lacks` names what is missing."""
+
+    state: str
+    lacks: tuple[str, ...] = ()
+
+    @property
+    def ready(self) -> bool:
+        return self.state == "ready"
+
+
+READY = Health("ready")
