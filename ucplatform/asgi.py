@@ -8,7 +8,7 @@ from django.core.asgi import get_asgi_application
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "ucplatform.settings")
 http = get_asgi_application()  # sets Django up: what follows imports models
 
-import ucplatform.celery  # noqa: F401  (explicit: hints to workers need the broker)
-from ucplatform.web.router import route
+import ucplatform.celery  # noqa: E402, F401  (explicit: hints to workers need the broker)
+from ucplatform.web.router import route  # noqa: E402
 
 application = route(http)

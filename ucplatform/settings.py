@@ -4,6 +4,7 @@ changes is a row (`directory.models.Setting`).
 Two values are decided on the first start and kept in the data directory: the secret key (`secret-key`, mode
 0600) and the SIP domain (`domain`), because every stored digest hash contains the domain as its realm."""
 
+import hashlib
 import ipaddress
 import os
 import re
@@ -21,7 +22,7 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 
 
 def env(name: str, default: str = "") -> str:
-    """The variable's text without surrounding blanks; an empty variable counts as absent."""
+    """The variable without surrounding blanks; an empty one counts as absent."""
     return os.environ.get(name, "").strip() or default
 
 
@@ -36,8 +37,7 @@ def envlist(name: str, default: str = "") -> list[str]:
 
 
 def write_once(path: Path, text: str, mode: int) -> str:
-    """Return what `path` holds; on the first start write `text` there. Several processes may race: the first
-    wins."""
+    """What `path` holds, which is `text` from the first start on. Processes may race: the first wins."""
     if not path.exists():
         draft = path.with_name(f"{path.name}.{os.getpid()}")
         with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "w") as stream:
@@ -48,6 +48,17 @@ def write_once(path: Path, text: str, mode: int) -> str:
             pass
         draft.unlink()
     return path.read_text().strip()
+
+
+def run_directory(data: Path) -> Path:
+    """Where sockets live, mode 0700; in /tmp when their paths would pass the 107 bytes of a unix address."""
+    path = data / "run"
+    if len(os.fsencode(path)) > 90:
+        path = Path(f"/tmp/uc-{os.getuid()}-{hashlib.sha256(os.fsencode(data)).hexdigest()[:12]}")
+    path.mkdir(exist_ok=True, mode=0o700)
+    if path.stat().st_uid != os.getuid():
+        raise PermissionError(f"{path} belongs to someone else")
+    return path
 
 
 def default_domain() -> str:
@@ -81,13 +92,14 @@ def media_addresses() -> str:
 
 UC_DATA_DIR = Path(env("UC_DATA_DIR", str(BASE_DIR / "var"))).resolve()
 UC_DATA_DIR.mkdir(parents=True, exist_ok=True)
-(UC_DATA_DIR / "run").mkdir(exist_ok=True, mode=0o700)
+UC_RUN_DIR = run_directory(UC_DATA_DIR)
 
 UC_HTTP = env("UC_HTTP", "127.0.0.1:8000")
 UC_HTTPS = env("UC_HTTPS", "0.0.0.0:8443")
 UC_SIP_UDP = env("UC_SIP_UDP", "0.0.0.0:5060")
 UC_SIP_TCP = env("UC_SIP_TCP", UC_SIP_UDP)
 UC_SIP_TLS = env("UC_SIP_TLS", "0.0.0.0:5061")
+UC_TLS_CERT, UC_TLS_KEY = env("UC_TLS_CERT"), env("UC_TLS_KEY")  # PEM files; without them self-made ones
 UC_RTP_PORTS = env("UC_RTP_PORTS", "20000-20999")
 UC_GATEWAY_NG = env("UC_GATEWAY_NG", "127.0.0.1:2223")
 UC_MEDIA_ADDRESSES = env("UC_MEDIA_ADDRESSES") or media_addresses()
@@ -97,8 +109,8 @@ UC_ALLOWED_HOSTS = envlist("UC_ALLOWED_HOSTS")  # public names of this install; 
 UC_DEMO = envbool("UC_DEMO", True)
 UC_EDGE_ID = env("UC_EDGE_ID", "1")
 UC_ROLES = envlist("UC_ROLES", "front,web,edge-1,gateway-1,worker,beat")
-UC_WEB_SOCKET = env("UC_WEB_SOCKET", f"unix:{UC_DATA_DIR / 'run' / 'web.sock'}")
-UC_EDGE_SOCKET = env("UC_EDGE_SOCKET", f"unix:{UC_DATA_DIR / 'run' / 'edge.sock'}")
+UC_WEB_SOCKET = env("UC_WEB_SOCKET", f"unix:{UC_RUN_DIR / 'web.sock'}")
+UC_EDGE_SOCKET = env("UC_EDGE_SOCKET", f"unix:{UC_RUN_DIR / 'edge.sock'}")
 UC_SECRET_KEY = env("UC_SECRET_KEY") or write_once(
     UC_DATA_DIR / "secret-key", secrets.token_urlsafe(48), 0o600
 )
@@ -107,7 +119,7 @@ UC_TRACE_DIR = UC_DATA_DIR / "trace"
 UC_FRONTEND_DIST = BASE_DIR / "frontend" / "dist"
 UC_VERSION = "0.1.0"
 
-REDIS_URL = env("REDIS_URL", f"unix://{UC_DATA_DIR / 'run' / 'redis.sock'}")
+REDIS_URL = env("REDIS_URL", f"unix://{UC_RUN_DIR / 'redis.sock'}")
 
 # Django -----------------------------------------------------------------------------------------------------
 
@@ -116,7 +128,6 @@ DEBUG = envbool("UC_DEBUG")
 # Any Host passes here because Django's list cannot say "any address of a LAN": FrontMiddleware decides first.
 ALLOWED_HOSTS = ["*"]
 ROOT_URLCONF = "ucplatform.urls"
-ASGI_APPLICATION = "ucplatform.asgi.application"
 AUTH_USER_MODEL = "directory.User"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
@@ -199,8 +210,6 @@ SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 CSRF_TRUSTED_ORIGINS = UC_ALLOWED_ORIGINS
 CSRF_FAILURE_VIEW = "ucplatform.web.views.csrf_failure"
 SESSION_COOKIE_AGE = 30 * 24 * 3600
-SECURE_REFERRER_POLICY = "same-origin"
-X_FRAME_OPTIONS = "DENY"
 
 # Sign-in ----------------------------------------------------------------------------------------------------
 
@@ -212,7 +221,6 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
 ]
-LOGIN_URL = "/accounts/login/"
 LOGIN_REDIRECT_URL = "/"
 ACCOUNT_ADAPTER = "ucplatform.web.sign_in.AccountAdapter"
 ACCOUNT_LOGIN_METHODS = {"username", "email"}

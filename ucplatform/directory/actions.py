@@ -143,11 +143,19 @@ def change_profile(user: User, *, language: str | None = None, name: str | None 
 
 
 @transaction.atomic
-def person_changed(user: User) -> None:
-    """An administrator saved a user: whoever may no longer sign in loses sessions and lines now."""
-    if not user.is_active:
+def person_changed(user: User, *, password_changed: bool = False) -> None:
+    """An administrator saved a user: whoever may no longer sign in so loses sessions and lines now."""
+    if password_changed or not user.is_active:
         sessions.end_sessions(user.pk)
     changed([user.pk])
+
+
+@transaction.atomic
+def remove_user(user: User) -> None:
+    """Delete a person; the number stays and has nobody, the history stays and shows the names of then."""
+    sessions.end_sessions(user.pk)
+    user.delete()
+    changed()
 
 
 def users_of_numbers(numbers: Iterable[str]) -> dict[str, int]:

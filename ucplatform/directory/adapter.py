@@ -9,6 +9,7 @@ import time
 
 from django.conf import settings
 
+from ucplatform.directory import actions
 from ucplatform.directory.models import Extension, Revision
 from ucplatform.pbx.ports import Account
 
@@ -46,6 +47,11 @@ def load_accounts() -> list[Account]:
 def directory_version() -> int:
     """Grows with every committed write to accounts or settings."""
     return Revision.objects.filter(pk=1).values_list("number", flat=True).first() or 0
+
+
+def load_options() -> dict[str, int | str]:
+    """What an administrator set, defaults filled in; the keys of `directory.options.OPTIONS`."""
+    return actions.options()
 
 
 def credential_key() -> bytes:

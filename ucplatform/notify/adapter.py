@@ -28,12 +28,19 @@ def client() -> "redis.Redis":
     )
 
 
+def missed(what: str, error: Exception) -> None:
+    """One line for what could not be sent. A socket file that does not exist means that nothing runs yet, as
+    when accounts are loaded before the first start: nobody is there to hear, which is no warning."""
+    quiet = "[Errno 2]" in repr(error) or "Error 2 connecting" in str(error)
+    log.log(logging.DEBUG if quiet else logging.WARNING, "redis is away, %s left out: %s", what, error)
+
+
 def attempt(what: str, action: Callable[["redis.Redis"], T], otherwise: T) -> T:
     """Run `action` with the client; if Redis is away, log one line and return `otherwise`."""
     try:
         return action(client())
     except REDIS_ERRORS as error:
-        log.warning("redis is away, %s left out: %s", what, error)
+        missed(what, error)
         return otherwise
 
 
@@ -48,7 +55,7 @@ def push(groups: Iterable[str], message: Mapping[str, Any]) -> None:
     try:
         async_to_sync(send)()
     except REDIS_ERRORS as error:
-        log.warning("redis is away, push %s left out: %s", message.get("type"), error)
+        missed(f"push {message.get('type')}", error)
 
 
 def announce(channel: str, text: str) -> None:
