@@ -44,8 +44,8 @@ class Leg:
     """`id` is the tag the engine knows this leg by. `request` and `key` are the INVITE of a caller's leg
     while it waits.
 
-    States of a callee's leg: awaiting (its browser is reconnecting), offering (the engine prepares its SDP), calling,
-    ringing, up, cancelling, over. Of a caller's leg: waiting, up, over.
+    States of a callee's leg: awaiting (its browser is reconnecting), offering (the engine prepares its SDP),
+    calling, ringing, up, cancelling, over. Of a caller's: waiting, up, over.
     """
 
     id: str
