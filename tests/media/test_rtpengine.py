@@ -1,0 +1,92 @@
+"""The same client drives a real rtpengine."""
+
+import asyncio
+import shutil
+import subprocess
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.media.server import free_port
+from tests.media.test_client import until
+from ucplatform import sdp
+from ucplatform.media import EngineError, MediaClient
+
+DATA = Path(__file__).parents[1] / "data" / "sdp"
+
+
+@pytest.fixture
+async def client(tmp_path: Path) -> AsyncIterator[MediaClient]:
+    binary = shutil.which("rtpengine")
+    assert binary, "rtpengine is missing: apt install rtpengine-daemon"
+    port = free_port()
+    log = (tmp_path / "rtpengine.log").open("wb")
+    process = subprocess.Popen(
+        [binary, "--table=-1", "--interface=127.0.0.1", f"--listen-ng=127.0.0.1:{port}", "--port-min=36000",
+         "--port-max=36200", "--num-threads=1", "--foreground", "--log-stderr", "--log-level=6",
+         f"--pidfile={tmp_path / 'pid'}"],
+        stdout=log, stderr=log,
+    )  # fmt: skip
+    client = MediaClient([f"127.0.0.1:{port}"])
+    await client.start()
+    await until(lambda: client.states()[f"127.0.0.1:{port}"]["alive"], seconds=10)
+    yield client
+    await client.close()
+    process.terminate()
+    assert await asyncio.to_thread(process.wait, 10) is not None
+    log.close()
+
+
+TO_PHONE = {"ICE": "remove", "DTLS": "off", "transport-protocol": "RTP/AVP", "rtcp-mux": ["demux"]}
+TO_BROWSER = {
+    "ICE": "force",
+    "DTLS": "passive",
+    "SDES": ["off"],
+    "transport-protocol": "UDP/TLS/RTP/SAVPF",
+    "rtcp-mux": ["offer"],
+}
+
+
+async def test_browser_offer_forked_to_two_phones(client: MediaClient):
+    offer = (DATA / "chromium_offer_audio.sdp").read_bytes().decode()
+    branches = {}
+    for leg in ("B1", "B2"):
+        reply = await client.request(
+            "c-1", {"command": "offer", "from-tag": "A", "via-branch": leg, "sdp": offer, **TO_PHONE}
+        )
+        branches[leg] = sdp.parse(str(reply["sdp"])).media[0]
+    ports = {part.port for part in branches.values()}
+    assert len(ports) == 2 and all(36000 <= port <= 36200 for port in ports)
+    assert all(part.proto == "RTP/AVP" and sdp.ice_of(part) is None for part in branches.values())
+    await client.request("c-1", {"command": "delete", "from-tag": "A", "via-branch": "B2"})
+    answer = (DATA / "yealink_offer.sdp").read_bytes().decode()
+    reply = await client.request(
+        "c-1",
+        {
+            "command": "answer",
+            "from-tag": "A",
+            "to-tag": "B1",
+            "via-branch": "B1",
+            "sdp": answer,
+            **TO_BROWSER,
+        },
+    )
+    towards_browser = sdp.parse(str(reply["sdp"])).media[0]
+    assert towards_browser.proto == "UDP/TLS/RTP/SAVPF"
+    assert sdp.ice_of(towards_browser) and sdp.fingerprints_of(towards_browser)
+    assert towards_browser.all("candidate") and sdp.Candidate.parse(towards_browser.all("candidate")[0])
+    query = await client.request("c-1", {"command": "query"})
+    assert isinstance(query["tags"], dict) and {"A", "B1"} <= set(query["tags"])
+    statistics = await client.request("c-1", {"command": "delete", "from-tag": "A"})
+    assert "totals" in statistics and client.engine_of("c-1") is None
+
+
+async def test_what_rtpengine_refuses(client: MediaClient):
+    (address,) = client.engines
+    assert (await client.ping(address))["result"] == "pong"
+    with pytest.raises(EngineError, match=r"[Uu]nknown call"):
+        await client.request("c-none", {"command": "query"})
+    assert client.states()[address] == {"alive": True, "ours": False, "free_ports": None}
+    with pytest.raises(EngineError, match="no engine speaks attach"):
+        await client.request("c-2", {"command": "attach"})
