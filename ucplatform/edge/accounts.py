@@ -1,7 +1,7 @@
 """The directory in memory: who has which number, without a database on the path of a message."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from redis.exceptions import RedisError
@@ -28,17 +28,22 @@ class Accounts:
         url: str,
         load: Callable[[], Iterable[Account]],
         version: Callable[[], Any] | None = None,
+        options: Callable[[], Mapping[str, Any]] | None = None,
         *,
         check_seconds: float = CHECK_SECONDS,
     ) -> None:
         self._url = url
         self._load = load
         self._version = version
+        self._load_options = options
         self._check_seconds = check_seconds
         self._by_number: dict[str, Account] = {}
         self._seen: Any = None
+        #: what an administrator may set, by name; read together with the accounts
+        self.options: Mapping[str, Any] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._changed = asyncio.Event()
+        #: called in the loop after each further load
         self.on_change: Callable[[], None] | None = None
         self.loaded = False
 
@@ -74,15 +79,17 @@ class Accounts:
         self._changed.set()
 
     async def _reload(self) -> None:
-        seen, accounts = await asyncio.to_thread(self._fetch)
+        seen, accounts, options = await asyncio.to_thread(self._fetch)
         self._by_number = accounts
+        self.options = options
         self._seen = seen
         self.loaded = True
 
-    def _fetch(self) -> tuple[Any, dict[str, Account]]:
+    def _fetch(self) -> tuple[Any, dict[str, Account], Mapping[str, Any]]:
         # The version first: a change between the two is then loaded twice, never missed.
         seen = self._version() if self._version else None
-        return seen, {account.number: account for account in self._load()}
+        accounts = {account.number: account for account in self._load()}
+        return seen, accounts, self._load_options() if self._load_options else {}
 
     async def _keep_up(self) -> None:
         while True:

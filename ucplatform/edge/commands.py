@@ -1,13 +1,12 @@
 """The command stream of an edge: what web and workers ask of it (`uc:edge:<id>:commands`).
 
-An entry has one field `command`, JSON with at least `kind`, and an `id` when its sender may send it twice.
-Kinds: `session-ended` {session}, `hangup` {call}, `accounts-changed`. A command is acknowledged after it
-was executed and not executed again under the same id: at least once when the edge dies in between, exactly
-once otherwise.
+An entry's fields are the command: `kind`, `id` when its sender may send it twice, and the arguments. Kinds:
+`session-ended` {session}, `hangup` {call}, `accounts-changed`. A command is acknowledged after it was
+executed and not executed again under the same id: at least once when the edge dies in between, exactly once
+otherwise.
 """
 
 import asyncio
-import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -17,10 +16,9 @@ from redis.exceptions import RedisError, ResponseError
 from ucplatform.edge import log
 from ucplatform.edge.redis_link import connect
 
-Command = dict[str, Any]
+Command = dict[str, str]
 
 GROUP = "edge"
-FIELD = "command"
 BLOCK_MS = 5000
 COUNT = 64
 DONE_SECONDS = 86_400
@@ -89,12 +87,11 @@ class Commands:
             for entry_id, fields in entries:
                 await self._once(redis, entry_id, fields or {})
 
-    async def _once(self, redis: Redis, entry_id: str, fields: dict[str, str]) -> None:
-        command = _command(fields)
-        if command is None:
+    async def _once(self, redis: Redis, entry_id: str, command: Command) -> None:
+        done = self._done + (command.get("id") or entry_id)
+        if not command.get("kind"):
             log.refused("malformed-command", entry=entry_id)
-        done = self._done + str((command or {}).get("id") or entry_id)
-        if command is not None and not await redis.exists(done):
+        elif not await redis.exists(done):
             await self._guarded(command)
         async with redis.pipeline(transaction=True) as pipeline:
             pipeline.set(done, "1", ex=DONE_SECONDS)
@@ -112,14 +109,6 @@ class Commands:
 def _pairs(reply: Any) -> list[tuple[str, list]]:
     """The streams of a reply, whichever of the protocol's two shapes it has."""
     return list(reply.items()) if isinstance(reply, dict) else list(reply or [])
-
-
-def _command(fields: dict[str, str]) -> Command | None:
-    try:
-        command = json.loads(fields.get(FIELD, ""))
-    except ValueError:
-        return None
-    return command if isinstance(command, dict) and isinstance(command.get("kind"), str) else None
 
 
 async def _leave(redis: Redis) -> None:

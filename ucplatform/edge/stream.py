@@ -14,6 +14,7 @@ from ucplatform.edge.limits import Admission, Limits
 from ucplatform.sip.errors import ParseError
 from ucplatform.sip.flow import Address, Flow, hostport
 from ucplatform.sip.framing import MessageBytes, Ping, StreamFramer
+from ucplatform.sip.message import make_response
 
 BACKLOG = 1024
 ACCEPTS_AT_ONCE = 64
@@ -86,18 +87,31 @@ class StreamConnection(asyncio.Protocol):
         try:
             events = self._framer.feed(data)
         except ParseError as error:
-            log.refused("malformed-stream", **self._who(), detail=error)
-            return self.cut("malformed")
+            self._beyond_repair(error)
+            return
         for event in events:
             if isinstance(event, MessageBytes):
                 self._hub.deliver(event.data, self.flow)
             elif isinstance(event, Ping):
                 self.send(b"\r\n")
+        if self._framer.broken is not None:
+            self._beyond_repair(self._framer.broken)
+            return
         # An unfinished message has its time from its first octets on; more octets do not extend it.
         if events:
             self.deadline = None
         if self._framer.pending and self.deadline is None:
             self.deadline = self._loop.time() + self._hub.limits.idle_s
+
+    def _beyond_repair(self, error: ParseError) -> None:
+        """Where the next message begins cannot be known: answer what can be answered, and close."""
+        if self._reason is not None:
+            return
+        log.refused("malformed-stream", **self._who(), detail=error.reason)
+        request = error.request
+        if request is not None and error.status is not None and request.method != "ACK":
+            self.send(make_response(request, error.status).to_bytes())
+        self.close("malformed")
 
     def send(self, data: bytes) -> bool:
         """Queue `data`; False when the connection is gone, or has just been cut because its peer does not

@@ -75,6 +75,10 @@ class TraceWriter:
         self._queued += ENTRY_OCTETS
         self._queue.append((ENTRY_OCTETS, time, call_id, leg, event, None, detail))
 
+    def keep(self, retention_s: float) -> None:
+        """Change how long segments are kept."""
+        self._segments.retention = retention_s
+
     def close(self) -> None:
         """Write what is queued and end the thread; at most a second."""
         self._closing.set()
@@ -146,7 +150,7 @@ class _Segments:
     def __init__(self, directory: Path, edge_id: str, retention_s: float) -> None:
         self._directory = directory
         self._edge_id = edge_id
-        self._retention = retention_s
+        self.retention = retention_s
         self._segment = -1
         self._index = -1
         self._offset = 0
@@ -189,11 +193,11 @@ class _Segments:
         """Drop segments whose last line is older than the retention; looks once a minute."""
         if now < self._next_expiry:
             return
-        self._next_expiry = now + min(60.0, max(self._retention / 4, 0.05))
+        self._next_expiry = now + min(60.0, max(self.retention / 4, 0.05))
         if self._segment >= 0 and now - self._started >= SEGMENT_SECONDS:
             self.close()
         for path in self._directory.glob(f"*-{self._edge_id}.seg"):
-            if path.stat().st_mtime < now - self._retention and not self._is_current(path):
+            if path.stat().st_mtime < now - self.retention and not self._is_current(path):
                 path.with_suffix(".idx").unlink(missing_ok=True)
                 path.unlink(missing_ok=True)
 

@@ -54,6 +54,7 @@ class Transports:
         self._routes = Routes()
         self._numbers = itertools.count(1)
         self._sweeper: asyncio.Task[None] | None = None
+        self._closed = False
 
     # Life --------
 
@@ -80,7 +81,8 @@ class Transports:
         return [listener.address for name, listener in self._streams if name == kind]
 
     async def close(self) -> None:
-        """Stop listening, then end every connection; on_flow_lost is called for each."""
+        """Stop listening, then end every connection. From here on nothing is called back."""
+        self._closed = True
         if self._sweeper is not None:
             self._sweeper.cancel()
             await asyncio.gather(self._sweeper, return_exceptions=True)
@@ -116,6 +118,8 @@ class Transports:
 
     def deliver(self, data: bytes, flow: Flow) -> None:
         """Hand one complete message up; a fault of ours there must not cost the peer its connection."""
+        if self._closed:
+            return
         try:
             self._on_data(data, flow)
         except Exception as error:
@@ -134,6 +138,8 @@ class Transports:
         known = self._outgoing.get(key)
         if known is not None and known.done() and not known.cancelled() and known.result() == flow:
             del self._outgoing[key]
+        if self._closed:
+            return
         try:
             self._on_flow_lost(flow, reason)
         except Exception as error:

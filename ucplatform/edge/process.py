@@ -1,0 +1,177 @@
+"""The parts of one edge process, made in order, started in order, stopped in reverse."""
+
+import asyncio
+import json
+import os
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ucplatform.edge import log
+from ucplatform.edge.accounts import Accounts
+from ucplatform.edge.addresses import parse_listen
+from ucplatform.edge.commands import Commands
+from ucplatform.edge.journal import Journal, Record
+from ucplatform.edge.limits import Limits
+from ucplatform.edge.store import Store
+from ucplatform.edge.tls import ServerContext, own_certificate
+from ucplatform.edge.trace import TraceWriter
+from ucplatform.edge.transports import ListenConfig, Transports
+from ucplatform.edge.websocket import SipConsumer
+from ucplatform.media import MediaClient
+from ucplatform.pbx.ports import Account
+from ucplatform.sip.flow import hostport
+
+TRACE_HOURS = 24
+
+
+class Database(NamedTuple):
+    """What the edge asks of the database, each called in a thread.
+
+    `ingest` may raise one of `transient` to get the same records again later.
+    """
+
+    accounts: Callable[[], Iterable[Account]]
+    version: Callable[[], Any]
+    options: Callable[[], Mapping[str, Any]]
+    ingest: Callable[[list[Record]], object]
+    transient: tuple[type[Exception], ...]
+
+
+class Edge:
+    """`app` is the ASGI application for Daphne; `start` and `stop` are awaited in its loop.
+
+    `settings` has the UC_… names of ucplatform.settings. `switchboard(accounts=, store=, trace=, journal=,
+    media=, loop=)` makes the switchboard once the directory is loaded.
+    """
+
+    def __init__(self, settings: Any, database: Database, switchboard: Callable[..., Any]) -> None:
+        self._settings = settings
+        self._database = database
+        self._make_switchboard = switchboard
+        self._data = Path(settings.UC_DATA_DIR)
+        self._ready = asyncio.Event()
+        self._undo: list[Callable[[], Awaitable[object]]] = []
+        self._switchboard: Any = None
+        self.limits = Limits()
+        self.transports = Transports(
+            on_data=lambda data, flow: self._switchboard.on_data(data, flow),
+            on_flow_lost=lambda flow, reason: self._switchboard.on_flow_lost(flow, reason),
+            limits=self.limits,
+            trusted=settings.UC_SIP_TRUSTED,
+        )
+        self._consumer = SipConsumer.as_asgi(
+            transports=self.transports, allowed_origins=settings.UC_ALLOWED_ORIGINS, ready=self._ready.wait
+        )
+
+    # Life --------
+
+    async def start(self) -> None:
+        """Load what an earlier life left, then listen.
+
+        OSError for a taken address or an unreadable setting.
+        """
+        settings, database = self._settings, self._database
+        listen = self._listen_config()
+        accounts = Accounts(settings.REDIS_URL, database.accounts, database.version, database.options)
+        await self._begin(accounts.start, accounts.close)
+        store = Store(settings.REDIS_URL)
+        await self._begin(store.start, store.close)
+        trace = TraceWriter(settings.UC_TRACE_DIR, settings.UC_EDGE_ID, _retention(accounts))
+        self._undo.append(lambda: asyncio.to_thread(trace.close))
+        journal = Journal(
+            self._data / "journal" / settings.UC_EDGE_ID, database.ingest, transient=database.transient
+        )
+        self._undo.append(lambda: asyncio.to_thread(journal.close))
+        media = MediaClient([settings.UC_GATEWAY_NG], subscriber=f"edge-{settings.UC_EDGE_ID}")
+        await self._begin(media.start, media.close)
+        switchboard = self._make_switchboard(
+            accounts=accounts,
+            store=store,
+            trace=trace,
+            journal=journal,
+            media=media,
+            loop=asyncio.get_running_loop(),
+        )
+        self._switchboard = switchboard
+        accounts.on_change = lambda: self._options_changed(accounts, trace)
+        self._undo.append(self.transports.close)
+        await self._begin(lambda: switchboard.start(self.transports), switchboard.stop)
+        await self.transports.start(listen)
+        commands = Commands(settings.REDIS_URL, settings.UC_EDGE_ID, switchboard.execute)
+        await self._begin(commands.start, commands.close)
+        self._ready.set()
+        log.info("edge-ready", edge=settings.UC_EDGE_ID, accounts=len(accounts), **self._listening())
+
+    async def _begin(
+        self, start: Callable[[], Awaitable[object]], stop: Callable[[], Awaitable[object]]
+    ) -> None:
+        self._undo.append(stop)
+        await start()
+
+    async def stop(self) -> None:
+        """Stop everything that was started, last first; one that fails does not keep the others."""
+        while self._undo:
+            stop = self._undo.pop()
+            try:
+                await stop()
+            except Exception as error:
+                log.fault("stop-failed", error)
+        log.info("edge-stopped", edge=self._settings.UC_EDGE_ID)
+
+    def _listen_config(self) -> ListenConfig:
+        settings = self._settings
+        tls = parse_listen(settings.UC_SIP_TLS)
+        context = None
+        if tls:
+            certificate, key = settings.UC_TLS_CERT, settings.UC_TLS_KEY
+            if not (certificate and key):
+                certificate, key = own_certificate(self._data / "tls", certificate_names(settings))
+            context = ServerContext(Path(certificate), Path(key))
+        return ListenConfig(
+            udp=parse_listen(settings.UC_SIP_UDP),
+            tcp=parse_listen(settings.UC_SIP_TCP),
+            tls=tls,
+            tls_context=context,
+        )
+
+    def _listening(self) -> dict[str, str]:
+        kinds = {kind: self.transports.addresses(kind) for kind in ("udp", "tcp", "tls")}
+        return {kind: ",".join(map(hostport, found)) for kind, found in kinds.items() if found}
+
+    def _options_changed(self, accounts: Accounts, trace: TraceWriter) -> None:
+        trace.keep(_retention(accounts))
+        self._switchboard.take_options(accounts.options)
+
+    # Towards Daphne --------
+
+    async def app(self, scope: dict[str, Any], receive: Callable, send: Callable) -> None:
+        """ASGI: the SIP WebSocket and /healthz; nothing else lives here."""
+        if scope["type"] == "websocket":
+            await self._consumer(scope, receive, send)
+            return
+        found = scope["path"] == "/healthz" and scope["method"] in ("GET", "HEAD")
+        health = self.health() if found else {"error": "not found"}
+        status = 404 if not found else 200 if health["state"] == "ready" else 503
+        body = json.dumps(health).encode()
+        headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": body if scope["method"] != "HEAD" else b""})
+
+    def health(self) -> dict[str, Any]:
+        """{"state", "lacks", "pid", …}: the switchboard's once it runs, "starting" before."""
+        if not self._ready.is_set():
+            return {"state": "starting", "lacks": [], "pid": os.getpid()}
+        return {**self._switchboard.health(), "pid": os.getpid()}
+
+
+def _retention(accounts: Accounts) -> float:
+    """How long a trace is kept, in seconds."""
+    return float(accounts.options.get("trace_retention_hours", TRACE_HOURS)) * 3600
+
+
+def certificate_names(settings: Any) -> list[str]:
+    """What the self-made certificate is for: the SIP domain, this machine's addresses as media knows them."""
+    pairs = (item.partition("=")[2] for item in settings.UC_MEDIA_ADDRESSES.split(",") if "=" in item)
+    addresses = [address.strip() for pair in pairs for address in pair.split("!") if address.strip()]
+    return list(dict.fromkeys([settings.UC_DOMAIN, "localhost", *addresses]))
