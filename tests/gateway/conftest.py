@@ -1,0 +1,60 @@
+"""A gateway in this process, phones and browsers beside it; all of it on loopback."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import aioice.ice
+import pytest
+
+from gateway.gateway import Gateway
+from tests.gateway.browser import Browser
+from tests.gateway.control import Control, config
+from tests.gateway.phone import Phone
+
+
+@pytest.fixture(autouse=True)
+def browsers_on_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
+    """aioice leaves loopback out; the browsers here shall need no other network."""
+    monkeypatch.setattr(aioice.ice, "get_host_addresses", lambda use_ipv4, use_ipv6: ["127.0.0.1"])
+
+
+@pytest.fixture
+async def gateway() -> AsyncIterator[Gateway]:
+    running = Gateway(config())
+    await running.start()
+    yield running
+    await running.close()
+
+
+@pytest.fixture
+async def control(gateway: Gateway) -> AsyncIterator[Control]:
+    client = await Control.open(gateway)
+    yield client
+    client.close()
+
+
+@pytest.fixture
+async def phone() -> AsyncIterator[Callable[..., Awaitable[Phone]]]:
+    """Makes phones, and hangs them up in the end."""
+    made: list[Phone] = []
+
+    async def make(**how: object) -> Phone:
+        made.append(await Phone.open(**how))
+        return made[-1]
+
+    yield make
+    for one in made:
+        await one.close()
+
+
+@pytest.fixture
+async def browser() -> AsyncIterator[Callable[..., Browser]]:
+    """Makes browsers, and closes them in the end."""
+    made: list[Browser] = []
+
+    def make(**how: object) -> Browser:
+        made.append(Browser(**how))  # type: ignore[arg-type]
+        return made[-1]
+
+    yield make
+    for one in made:
+        await one.close()
