@@ -21,7 +21,8 @@ BOB = Account("201", "Sales", 2, "", "")
 
 SDP = (
     "v=0\r\no=- {id} {version} IN IP4 192.0.2.{host}\r\ns=-\r\nc=IN IP4 192.0.2.{host}\r\nt=0 0\r\n"
-    "m=audio {port} RTP/AVP 0 101\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:101 telephone-event/8000\r\na={direction}\r\n"
+    "m=audio {port} RTP/AVP 0 101\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:101 "
+    "telephone-event/8000\r\na={direction}\r\n"
 )
 
 
@@ -103,7 +104,7 @@ class Bench:
     def record(self) -> dict[str, Any]:
         return next(c.record for c in self.all if isinstance(c, WriteRecord))
 
-    # -- what a caller, devices and the engine do ---------------------------------------------------------------
+    # -- what a caller, devices and the engine do --------------------------------------------------
 
     def dial(
         self, *devices: Binding, to: str = "201", route: Route | None = None, flow: Flow | None = None

@@ -25,7 +25,8 @@ def interfaces(text: str) -> dict[str, str]:
 
 
 def house_of(settings: Settings) -> House:
-    """The house as the settings describe it; times are the defaults until the directory's options are read."""
+    """The house as the settings describe it; times are the defaults until the directory's options are
+    read."""
     return House(
         edge_id=settings.UC_EDGE_ID,
         domain=settings.UC_DOMAIN,

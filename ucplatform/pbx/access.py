@@ -8,8 +8,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ucplatform.pbx.ports import Account, Directory
-from ucplatform.sip.digest import Challenge, Credentials, NonceIssuer, Verdict, ha1, verify
-from ucplatform.sip.errors import ParseError
+from ucplatform.sip.digest import (
+    Challenge,
+    Credentials,
+    NonceIssuer,
+    Verdict,
+    find_credentials,
+    ha1,
+    verify,
+)
 from ucplatform.sip.flow import Flow
 from ucplatform.sip.message import Request, Response, make_response
 
@@ -103,13 +110,9 @@ class Gatekeeper:
     def _credentials(self, request: Request) -> Credentials | None:
         """The credentials for our realm; anything else counts as none (RFC 3261 22.3, RFC 4475 3.3.7)."""
         for name in ("Authorization", "Proxy-Authorization"):
-            for text in request.headers.all(name):
-                try:
-                    credentials = Credentials.parse(text)
-                except ParseError:
-                    continue
-                if credentials.realm == self._realm:
-                    return credentials
+            credentials = find_credentials(request.headers, name, self._realm)
+            if credentials is not None:
+                return credentials
         return None
 
     def _secret(self, username: str, flow: Flow) -> _Secret:

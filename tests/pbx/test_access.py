@@ -1,0 +1,110 @@
+"""Who is asking: challenges, secrets, pages, and names that are not one's own."""
+
+import pytest
+
+from tests.pbx.lab import page_flow, phone_flow, request
+from ucplatform.pbx.access import Denied, Gatekeeper, Granted
+from ucplatform.pbx.ports import Account
+from ucplatform.sip.digest import Challenge, NonceIssuer, authorize, ha1
+
+REALM = "pbx.test"
+PAGE = "w!200!99999!0123456789abcdef!nonce-nonce"
+
+
+def account(number: str, secret: str, enabled: bool = True) -> Account:
+    return Account(
+        number,
+        number,
+        None,
+        ha1(number, REALM, secret, "MD5"),
+        ha1(number, REALM, secret, "SHA-256"),
+        enabled,
+    )
+
+
+class Book(dict):
+    by_number = dict.get
+
+
+@pytest.fixture
+def gate() -> Gatekeeper:
+    book = Book({"200": account("200", "s3cret"), "299": account("299", "s3cret", enabled=False)})
+    return Gatekeeper(REALM, NonceIssuer(b"k" * 32), book, lambda name: "page-pw" if name == PAGE else None)
+
+
+def answer(
+    gate,
+    username,
+    password,
+    *,
+    flow=None,
+    method="INVITE",
+    user="200",
+    algorithm="MD5",
+    now=1000.0,
+    later=0.0,
+):
+    """Ask once, answer the challenge, give what the gatekeeper says then."""
+    flow = flow or phone_flow(10)
+    first = gate.check(request(method, "201", user=user), flow, now)
+    assert isinstance(first, Denied) and first.why is None and first.response.status == 401
+    offered = [Challenge.parse(text) for text in first.response.headers.all("WWW-Authenticate")]
+    challenge = next(c for c in offered if c.algorithm == algorithm)
+    uri = "sip:201@pbx.test"
+    credentials = authorize(challenge, method, uri, username, password, "cnonce", 1)
+    again = request(method, "201", user=user, cseq=2, extra=(f"Authorization: {credentials}",))
+    return gate.check(again, flow, now + later)
+
+
+@pytest.mark.parametrize("algorithm", ["MD5", "SHA-256"])
+def test_the_right_secret_is_granted(gate, algorithm):
+    verdict = answer(gate, "200", "s3cret", algorithm=algorithm)
+    assert isinstance(verdict, Granted) and verdict.account.number == "200" and verdict.session == ""
+
+
+def test_browsers_are_offered_md5_first_and_telephones_the_better_one(gate):
+    for flow, first in ((page_flow("ws-1"), "MD5"), (phone_flow(10), "SHA-256")):
+        denied = gate.check(request("REGISTER", "200"), flow, 1000.0)
+        assert Challenge.parse(denied.response.headers.all("WWW-Authenticate")[0]).algorithm == first
+
+
+@pytest.mark.parametrize(
+    ("username", "password", "user", "why"),
+    [
+        ("200", "wrong", "200", "wrong-credentials"),
+        ("777", "s3cret", "777", "wrong-credentials"),
+        ("299", "s3cret", "299", "wrong-credentials"),
+        ("200", "s3cret", "201", "foreign-from"),
+        ("w!200!1!0123456789abcdef!expired-one", "page-pw", "200", "wrong-credentials"),
+        ("w!200", "page-pw", "200", "wrong-credentials"),
+    ],
+)
+def test_everything_else_is_refused_alike(gate, username, password, user, why):
+    verdict = answer(gate, username, password, user=user)
+    assert isinstance(verdict, Denied) and verdict.response.status == 403 and verdict.why == why
+
+
+def test_an_old_nonce_is_stale_and_asked_again(gate):
+    verdict = answer(gate, "200", "s3cret", later=3600.0)
+    assert isinstance(verdict, Denied) and verdict.why is None
+    assert Challenge.parse(verdict.response.headers.all("WWW-Authenticate")[0]).stale
+
+
+def test_credentials_of_another_realm_count_as_none(gate):
+    challenge = Challenge(realm="elsewhere", nonce="abc")
+    credentials = authorize(challenge, "INVITE", "sip:201@pbx.test", "200", "s3cret", "c", 1)
+    verdict = gate.check(
+        request("INVITE", "201", extra=(f"Authorization: {credentials}",)), phone_flow(10), 1000.0
+    )
+    assert isinstance(verdict, Denied) and verdict.response.status == 401
+
+
+def test_a_pages_credential_is_bound_to_its_flow_until_that_is_lost(gate):
+    verdict = answer(gate, PAGE, "page-pw", flow=page_flow("ws-1"))
+    assert isinstance(verdict, Granted) and verdict.session == "0123456789abcdef"
+    assert gate.flows_of("0123456789abcdef") == {"ws-1"}
+    stolen = answer(gate, PAGE, "page-pw", flow=page_flow("ws-2"))
+    assert isinstance(stolen, Denied) and stolen.why == "wrong-credentials"
+    gate.flow_lost("ws-1")
+    assert gate.flows_of("0123456789abcdef") == set()
+    assert isinstance(answer(gate, PAGE, "page-pw", flow=page_flow("ws-2")), Granted)

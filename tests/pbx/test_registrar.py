@@ -1,0 +1,122 @@
+"""Registrations: several devices, order, expiry, NAT, and what comes back after a restart."""
+
+import json
+
+import pytest
+
+from tests.pbx.lab import ALICE, page_flow, phone_flow, request
+from ucplatform.pbx.registrar import MAX_BINDINGS, Binding, Registrar
+from ucplatform.sip.errors import ParseError
+
+
+def register(registrar, *contacts, flow=None, cseq=1, call_id="reg", now=1000.0, extra=(), via=None):
+    message = request("REGISTER", "200", call_id=call_id, cseq=cseq, extra=extra)
+    message.headers.remove("Contact")
+    for contact in contacts:
+        message.headers.add("Contact", contact)
+    if via:
+        message.headers.set("Via", via)
+    return registrar.register(message, ALICE, flow or phone_flow(10), now)
+
+
+def test_several_devices_of_one_extension():
+    registrar = Registrar()
+    register(registrar, "<sip:200@192.0.2.10>")
+    response, fresh = register(registrar, "<sip:200@192.0.2.11>", call_id="other")
+    assert len(response.headers.all("Contact")) == 2 and [b.contact for b in fresh] == ["sip:200@192.0.2.11"]
+    assert [b.contact for b in registrar.devices("200", 1000.0)] == [
+        "sip:200@192.0.2.10",
+        "sip:200@192.0.2.11",
+    ]
+
+
+def test_a_device_that_names_itself_replaces_its_former_contact():
+    registrar = Registrar()
+    name = ';+sip.instance="<urn:uuid:1>"'
+    register(registrar, f"<sip:abc@x.invalid;transport=ws>{name}", flow=page_flow("ws-1"))
+    register(registrar, f"<sip:def@x.invalid;transport=ws>{name}", flow=page_flow("ws-2"), call_id="again")
+    assert [b.flow.id for b in registrar.devices("200", 1000.0)] == ["ws-2"]
+
+
+def test_expiry_by_parameter_header_and_default():
+    registrar = Registrar()
+    register(registrar, "<sip:200@192.0.2.10>;expires=60", extra=("Expires: 600",))
+    register(registrar, "<sip:200@192.0.2.11>", extra=("Expires: 120",), call_id="b")
+    register(registrar, "<sip:200@192.0.2.12>;expires=99999999999999999999", call_id="c")
+    left = [b.expires_at - 1000.0 for b in registrar.devices("200", 1000.0)]
+    assert left == [60, 120, 3600]
+    assert len(registrar.devices("200", 1061.0)) == 2
+    assert registrar.sweep(1061.0, 5.0) == {"200"}
+
+
+def test_too_brief_is_423():
+    with pytest.raises(ParseError) as caught:
+        register(Registrar(), "<sip:200@192.0.2.10>;expires=5")
+    assert caught.value.status == 423
+
+
+def test_removal_of_one_and_of_all():
+    registrar = Registrar()
+    register(registrar, "<sip:200@192.0.2.10>", "<sip:200@192.0.2.11>")
+    register(registrar, "<sip:200@192.0.2.10>;expires=0", cseq=2)
+    assert [b.contact for b in registrar.devices("200", 1000.0)] == ["sip:200@192.0.2.11"]
+    register(registrar, "*", cseq=3, extra=("Expires: 0",))
+    assert registrar.devices("200", 1000.0) == () and registrar.count() == 0
+
+
+def test_an_older_request_of_the_same_device_changes_nothing():
+    registrar = Registrar()
+    register(registrar, "<sip:200@192.0.2.10>", cseq=5)
+    for contacts, extra in (("<sip:200@192.0.2.10>;expires=0", ()), ("*", ("Expires: 0",))):
+        with pytest.raises(ParseError) as caught:
+            register(registrar, contacts, cseq=5, extra=extra)
+        assert caught.value.status == 500
+    assert len(registrar.devices("200", 1000.0)) == 1
+
+
+def test_the_number_of_devices_is_bounded():
+    registrar = Registrar()
+    with pytest.raises(ParseError) as caught:
+        for n in range(MAX_BINDINGS + 1):
+            register(registrar, f"<sip:200@192.0.2.{n + 1}>", call_id=str(n))
+    assert caught.value.status == 403 and registrar.count() == MAX_BINDINGS
+
+
+def test_without_contact_it_only_tells():
+    registrar = Registrar()
+    register(registrar, "<sip:200@192.0.2.10>")
+    response, fresh = register(registrar, cseq=2)
+    assert not fresh and "expires=3600" in response.headers.all("Contact")[0]
+
+
+def test_behind_nat_the_packets_tell_the_way_and_without_it_the_contact():
+    registrar = Registrar()
+    inside = "SIP/2.0/UDP 10.0.0.5:5060;branch=z9hG4bK1;rport"
+    register(registrar, "<sip:200@10.0.0.5:5060>", via=inside)
+    behind = registrar.devices("200", 1000.0)[0]
+    assert behind.behind_nat and behind.flow.remote == ("192.0.2.10", 5060)
+    registrar = Registrar()
+    register(registrar, "<sip:200@192.0.2.10:7777>")
+    direct = registrar.devices("200", 1000.0)[0]
+    assert not direct.behind_nat and direct.flow.remote == ("192.0.2.10", 7777)
+
+
+def test_a_lost_browser_is_kept_a_while():
+    registrar = Registrar()
+    register(registrar, "<sip:x@y.invalid>", flow=page_flow("ws-1"))
+    assert [b.lost_at for b in registrar.flow_lost("ws-1", 1000.0)] == [1000.0]
+    assert registrar.sweep(1004.0, 5.0) == set()
+    assert registrar.sweep(1006.0, 5.0) == {"200"}
+
+
+def test_bindings_survive_json_and_streams_count_as_lost():
+    registrar = Registrar()
+    register(registrar, "<sip:200@192.0.2.10>")
+    register(registrar, "<sip:x@y.invalid>", flow=page_flow("ws-1"), call_id="w")
+    stored = [json.loads(json.dumps(b.to_json())) for b in registrar.everything()]
+    again = Registrar()
+    again.load((Binding.from_json(value) for value in stored), 1001.0)
+    assert [(b.flow.transport, b.lost_at) for b in again.devices("200", 1001.0)] == [
+        ("udp", None),
+        ("wss", 1001.0),
+    ]
