@@ -12,7 +12,7 @@ Message = dict[str, ng.Value]
 
 
 class NgServer(asyncio.DatagramProtocol):
-    """UDP and TCP on one port. `received`: (cookie, message) of every datagram; `drop`: how many to ignore."""
+    """UDP and TCP on one port. `received`: (cookie, message) per datagram; `drop`: how many to ignore."""
 
     def __init__(self, instance: str = "one") -> None:
         self.instance = instance
