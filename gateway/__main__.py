@@ -1,4 +1,4 @@
-"""`python -m gateway`: serve until SIGTERM or SIGINT. Wrong settings and a taken port end it with a sentence."""
+"""`python -m gateway`: serve until SIGTERM or SIGINT. Wrong settings or a taken port end it at once."""
 
 import asyncio
 import logging

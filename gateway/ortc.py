@@ -2,7 +2,7 @@
 
 `SecureTransport` is ICE, DTLS and SRTP of one WebRTC peer on our own sockets. Packets do not go through
 aiortc's queues: `MediaSocket.datagram_received` tells STUN, DTLS and SRTP apart (RFC 7983) and only the first
-two reach them. What a stranger or the peer sends never raises into aioice or aiortc; it is counted and dropped.
+two reach them. What anybody sends never raises into aioice or aiortc; what is bad is counted and dropped.
 """
 
 import asyncio

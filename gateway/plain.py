@@ -103,7 +103,7 @@ class RtpTermination(Termination):
             self.rtp_received(data)
 
     def _learn(self, data: bytes, address: Address) -> bool:
-        """Whether this packet makes its sender our peer: before one is locked, or from the signalled address."""
+        """Whether this packet makes its sender our peer: while none is locked, or if it was announced."""
         if self.remote is None or len(data) < HEADER_LENGTH or is_rtcp(data):
             return False
         if data[1] & 0x7F not in self.routes:

@@ -52,6 +52,7 @@ class Browser:
         self._codecs = codecs
         self._ear: asyncio.Task[None] | None = None
         self._frames: list[np.ndarray] = []
+        self._rate = RATE
         self._heard = asyncio.Event()
         self.connection.on("track", self._listen)
         self._prefer(self.transceiver)
@@ -103,7 +104,7 @@ class Browser:
         """The frequency of the next second of sound."""
         self._frames.clear()
         async with asyncio.timeout(seconds):
-            while sum(map(len, self._frames)) < RATE * 1.0:
+            while sum(map(len, self._frames)) < self._rate:
                 self._heard.clear()
                 await self._heard.wait()
         return tone.loudest(np.concatenate(self._frames), self._rate)

@@ -33,7 +33,7 @@ async def control(gateway: Gateway) -> AsyncIterator[Control]:
 
 
 @pytest.fixture
-async def phone() -> AsyncIterator[Callable[..., Awaitable[Phone]]]:
+async def phones() -> AsyncIterator[Callable[..., Awaitable[Phone]]]:
     """Makes phones, and hangs them up in the end."""
     made: list[Phone] = []
 
@@ -47,7 +47,7 @@ async def phone() -> AsyncIterator[Callable[..., Awaitable[Phone]]]:
 
 
 @pytest.fixture
-async def browser() -> AsyncIterator[Callable[..., Browser]]:
+async def browsers() -> AsyncIterator[Callable[..., Browser]]:
     """Makes browsers, and closes them in the end."""
     made: list[Browser] = []
 

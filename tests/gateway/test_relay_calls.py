@@ -12,8 +12,8 @@ Phones = Callable[..., Awaitable[Phone]]
 Browsers = Callable[..., Browser]
 
 
-async def test_phone_calls_phone(control: Control, phone: Phones) -> None:
-    alice, bob = await phone(frequency=440), await phone(frequency=700)
+async def test_phone_calls_phone(control: Control, phones: Phones) -> None:
+    alice, bob = await phones(frequency=440), await phones(frequency=700)
     bob.connect(
         await control.body("offer", "c1", PHONE, from_tag="a", via_branch="b", sdp=alice.description())
     )
@@ -28,8 +28,8 @@ async def test_phone_calls_phone(control: Control, phone: Phones) -> None:
     assert await alice.tone() == pytest.approx(700, abs=5)
 
 
-async def test_browser_calls_phone(control: Control, phone: Phones, browser: Browsers) -> None:
-    alice, bob = browser(frequency=1000), await phone(frequency=440)
+async def test_browser_calls_phone(control: Control, phones: Phones, browsers: Browsers) -> None:
+    alice, bob = browsers(frequency=1000), await phones(frequency=440)
     offer = await control.body("offer", "c1", PHONE, from_tag="a", via_branch="b", sdp=await alice.offer())
     bob.connect(offer)
     answer = await control.body("answer", "c1", WEBRTC, from_tag="a", to_tag="b", sdp=bob.description())
@@ -40,8 +40,8 @@ async def test_browser_calls_phone(control: Control, phone: Phones, browser: Bro
     assert await bob.tone() == pytest.approx(1000, abs=5)
 
 
-async def test_phone_calls_browser(control: Control, phone: Phones, browser: Browsers) -> None:
-    alice, bob = await phone(frequency=440), browser(frequency=1000)
+async def test_phone_calls_browser(control: Control, phones: Phones, browsers: Browsers) -> None:
+    alice, bob = await phones(frequency=440), browsers(frequency=1000)
     offer = await control.body("offer", "c1", WEBRTC, from_tag="a", via_branch="b", sdp=alice.description())
     answer = await control.body("answer", "c1", PHONE, from_tag="a", to_tag="b", sdp=await bob.answer(offer))
     alice.connect(answer)
@@ -51,8 +51,8 @@ async def test_phone_calls_browser(control: Control, phone: Phones, browser: Bro
     assert await alice.tone() == pytest.approx(1000, abs=5)
 
 
-async def test_browser_calls_browser(control: Control, browser: Browsers) -> None:
-    alice, bob = browser(frequency=500), browser(frequency=1000)
+async def test_browser_calls_browser(control: Control, browsers: Browsers) -> None:
+    alice, bob = browsers(frequency=500), browsers(frequency=1000)
     offer = await control.body("offer", "c1", WEBRTC, from_tag="a", via_branch="b", sdp=await alice.offer())
     bobs = await bob.answer(offer)
     await alice.accept(await control.body("answer", "c1", WEBRTC, from_tag="a", to_tag="b", sdp=bobs))
