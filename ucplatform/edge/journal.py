@@ -75,6 +75,7 @@ class Journal:
         self._wake = threading.Event()
         self._closing = threading.Event()
         self.dropped = 0
+        self._torn = False  # a write failed half-way: cut the file before the next one
         self._open_last()
         self._ingester = Ingester(self, ingest, transient) if ingest else None
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
@@ -186,11 +187,14 @@ class Journal:
         count = len(self._queue)
         lines = b"".join(self._encode(self._queue[n]) for n in range(count))
         try:
+            if self._torn:
+                os.ftruncate(self._file, self._synced.offset)
+                self._torn = False
             write_all(self._file, lines)
             os.fsync(self._file)
         except OSError as error:
             log.error("journal-write-failed", error=error, waiting=count)
-            os.ftruncate(self._file, self._synced.offset)
+            self._torn = True
             return False
         for _ in range(count):
             self._queue.popleft()
