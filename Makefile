@@ -2,6 +2,10 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv/bin
 BOOTSTRAP := $(PYTHON) scripts/bootstrap.py
+TOO_OLD := Python 3.11 or newer is needed: sudo apt-get install python3 python3-venv
+ifneq ($(shell $(PYTHON) -c 'import sys; print(sys.version_info >= (3, 11))' 2>/dev/null),True)
+$(error $(TOO_OLD))
+endif
 
 .PHONY: help setup run test test-long lint bench
 
@@ -20,15 +24,15 @@ run:
 	@exec $(VENV)/python manage.py up
 
 test:
-	@$(BOOTSTRAP) python node frontend packages
+	@$(BOOTSTRAP) python frontend messages packages
 	@$(VENV)/python scripts/test.py
 
 test-long:
-	@$(BOOTSTRAP) python node frontend packages
+	@$(BOOTSTRAP) python frontend messages packages
 	@$(VENV)/python scripts/test.py --long
 
 lint:
-	@$(BOOTSTRAP) python node modules
+	@$(BOOTSTRAP) python modules
 	@$(VENV)/python scripts/lint.py
 
 bench:

@@ -9,10 +9,10 @@ MAX_BYTES = 20 * 1024 * 1024
 KEPT_LINES = 20
 MAX_LINE = 8192
 
-# Levels of Python and Celery, Caddy's JSON, a traceback's first and last line, Valkey's '#'.
+# Levels of Python and Celery, Caddy's JSON, a traceback's first and last line, Valkey's complaints.
 ALARMING = re.compile(
     r"\b(?:WARNING|ERROR|CRITICAL)\b|\"level\":\"(?:error|fatal|panic)\""
-    r"|^Traceback |^[\w.]+(?:Error|Exception)\b|^\d+:\w .{1,40} # "
+    r"|^Traceback |^[\w.]+(?:Error|Exception)\b|^\d+:\w .{1,40} # .*(?:rror|ailed|an't|annot)"
 )
 
 

@@ -16,8 +16,8 @@ LAST_STAGE = 2
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """`stage` orders the stop (0 first, LAST_STAGE what all others need); `first` roles must be ready before the
-    others start; `gone` is the socket file that a killed predecessor may have left."""
+    """`stage` orders the stop (0 first, LAST_STAGE what all others need); `first` roles must be ready before
+    the others start; `gone` is the socket file that a killed predecessor may have left."""
 
     name: str
     command: tuple[str, ...]
@@ -72,7 +72,7 @@ class Plan:
             except OSError:
                 stream.seek(0)
                 raise AddressError(
-                    f"{role.name} already runs with the data in {self.data}, by process {stream.read().strip()}. "
+                    f"{role.name} already runs on {self.data} (process {stream.read().strip()}). "
                     "Stop it, or set UC_DATA_DIR and other ports for a second install."
                 ) from None
             stream.truncate(0)

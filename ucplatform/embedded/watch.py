@@ -35,8 +35,8 @@ class Timing:
 
 
 class Watch:
-    """Owns the role's process. `changed` is called after every change of health, `failed` with a sentence when the
-    role cannot be started at all."""
+    """Owns the role's process. `changed` is called after every change of health, `failed` with a sentence if
+    the role cannot be started at all."""
 
     def __init__(
         self,
@@ -155,7 +155,7 @@ class Watch:
             await asyncio.sleep(self.timing.slow_probe if ready else self.timing.fast_probe)
 
     async def stop(self, running: "asyncio.Task[None] | None") -> None:
-        """Ask the role to end, insist after `timing.stop`; `running` is the task of `run`, None if never begun."""
+        """Ask the role to end, insist after `timing.stop`. `running` is the task of `run`, if any."""
         self.stopping.set()
         if running is None:
             return self.log.close()

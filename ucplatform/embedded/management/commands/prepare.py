@@ -14,7 +14,7 @@ class Command(BaseCommand):
     help = "Bring the database and the static files up to date (set-up does this)."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("parts", nargs="*", choices=["database", "static", []], default=[])
+        parser.add_argument("parts", nargs="*", choices=["database", "static"])
 
     def handle(self, *, parts: list[str], **_: Any) -> None:
         if not parts or "database" in parts:
@@ -28,5 +28,3 @@ class Command(BaseCommand):
         if settings.UC_DEMO:
             for account in demo.make_demo_accounts():
                 self.stdout.write(f"  account {account.username} with number {account.number}")
-            if demo.demo_file().is_file():
-                self.stdout.write(f"  passwords of the demo accounts: {demo.demo_file()}")

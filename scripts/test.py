@@ -1,0 +1,70 @@
+"""`make test` and `make test-long`: the page's own tests, then pytest: units on all cores, and after them,
+with the machine to themselves, the tests with real browsers and phones."""
+
+import os
+import re
+import subprocess
+import sys
+
+import node
+from page import FRONTEND
+from steps import PYTHON, ROOT, say
+
+COUNT = re.compile(r"(\d+) (passed|failed|errors?|skipped|xfailed|xpassed|deselected|warnings?)")
+CLOSING = re.compile(r"^=* ?.*\bin \d[\d.]*s\b.*?=*$")
+NOTHING_COLLECTED = 5
+# What one test may last: a stuck one must not take the whole run with it.
+LONG_TIMEOUT_S = 3600
+
+
+def main(arguments: list[str]) -> int:
+    """The status is that of the first run that failed; the last line sums the runs up as pytest would."""
+    if "--long" in arguments:
+        chosen = [a for a in arguments if a != "--long"]
+        runs = [("long tests", ["-m", "long", "--timeout", str(LONG_TIMEOUT_S), *chosen])]
+    else:
+        runs = [
+            ("units", ["-m", "not long and not e2e", "-n", str(os.cpu_count() or 2), *arguments]),
+            ("end to end", ["-m", "e2e and not long", *arguments]),
+        ]
+    statuses = [] if "--long" in arguments else [page()]
+    totals: dict[str, int] = {}
+    seconds = 0.0
+    for name, options in runs:
+        say(name)
+        status, closing = pytest(options)
+        statuses.append(0 if status == NOTHING_COLLECTED else status)
+        for number, word in COUNT.findall(closing):
+            word = word.removesuffix("s") if word.startswith(("error", "warning")) else word
+            totals[word] = totals.get(word, 0) + int(number)
+        took = re.search(r"in ([\d.]+)s", closing)
+        seconds += float(took[1]) if took else 0
+    totals.pop("deselected", None)  # what one run leaves out the other does
+    words = ", ".join(f"{number} {word}" for word, number in totals.items()) or "no tests ran"
+    print(f"=== {words} in {seconds:.2f}s ===", flush=True)
+    return next((status for status in statuses if status), 0)
+
+
+def page() -> int:
+    """The page's unit tests (vitest)."""
+    say("page")
+    found = node.find()
+    command = [*found.npm, "run", "--silent", "test"]
+    return subprocess.run(command, cwd=FRONTEND, env={**os.environ, **found.environment}).returncode
+
+
+def pytest(options: list[str]) -> tuple[int, str]:
+    """Run pytest with its output passed on; its status and closing line."""
+    command = [str(PYTHON), "-m", "pytest", "--durations", "5", *options]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, errors="replace")
+    closing = ""
+    assert process.stdout is not None
+    for line in process.stdout:
+        print(line, end="", flush=True)
+        if CLOSING.match(line.rstrip()):
+            closing = line
+    return process.wait(), closing
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
