@@ -3,6 +3,8 @@
 import random
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.sip.pair import A, Pair, build
 from ucplatform.sip.commands import (
@@ -206,6 +208,32 @@ def test_what_cannot_be_answered_is_dropped(data):
     one = endpoint()
     assert one.receive(data, UDP, 0.0) == []
     assert len(one) == 0
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(0, 400), st.binary(max_size=12), st.integers(0, 12)), max_size=4),
+    st.data(),
+)
+def test_no_damage_makes_the_endpoint_raise(cuts, data):
+    """Octets replaced anywhere, in requests and in responses to a request of ours."""
+    one = endpoint()
+    request = build("INVITE")
+    one.request(request, UDP, 0.0, context=None)
+    messages = [
+        wire(),
+        wire("CANCEL"),
+        wire("ACK", to_tag="x"),
+        fork(request, "bob"),
+        fork(request, "bob", 486),
+    ]
+    for message in data.draw(st.permutations(messages)):
+        damaged = message
+        for at, new, length in cuts:
+            damaged = damaged[:at] + new + damaged[at + length :]
+        for command in one.receive(damaged, UDP, 0.0):
+            if isinstance(command, Send):
+                command.message.to_bytes()
 
 
 def test_a_stray_request_is_answered_without_state():

@@ -317,6 +317,56 @@ def test_a_call_survives_a_network_that_loses_a_third(seed):
     pair.settle()
 
 
+P, OK, NO = Input.PROVISIONAL, Input.SUCCESS, Input.FAILURE
+WALKS = [  # table, inputs, state in the end, messages sent and events passed up by the last input
+    (INVITE_CLIENT, [NO], State.COMPLETED, 1, 1),
+    (INVITE_CLIENT, [P, NO, NO], State.COMPLETED, 1, 0),
+    (INVITE_CLIENT, [P, NO, OK], State.COMPLETED, 0, 0),
+    (INVITE_CLIENT, [OK, NO], State.ACCEPTED, 0, 0),
+    (OTHER_CLIENT, [NO], State.COMPLETED, 0, 1),
+    (OTHER_CLIENT, [P, P], State.PROCEEDING, 0, 1),
+    (OTHER_CLIENT, [P, OK], State.COMPLETED, 0, 1),
+    (OTHER_CLIENT, [P, NO], State.COMPLETED, 0, 1),
+    (OTHER_CLIENT, [P, NO, OK], State.COMPLETED, 0, 0),
+    (OTHER_CLIENT, [OK, Input.TIMER_K], State.TERMINATED, 0, 0),
+    (INVITE_SERVER, [OK, OK], State.ACCEPTED, 1, 0),
+    (INVITE_SERVER, [OK, Input.REQUEST], State.ACCEPTED, 0, 0),
+    (INVITE_SERVER, [OK, NO], State.ACCEPTED, 0, 0),
+    (INVITE_SERVER, [NO, Input.REQUEST], State.COMPLETED, 1, 0),
+    (INVITE_SERVER, [NO, Input.ACK, Input.REQUEST], State.CONFIRMED, 0, 0),
+    (INVITE_SERVER, [NO, Input.ACK, Input.TIMER_I], State.TERMINATED, 0, 0),
+    (OTHER_SERVER, [Input.REQUEST], State.TRYING, 0, 0),
+    (OTHER_SERVER, [NO], State.COMPLETED, 1, 0),
+    (OTHER_SERVER, [P, P], State.PROCEEDING, 1, 0),
+    (OTHER_SERVER, [P, Input.REQUEST], State.PROCEEDING, 1, 0),
+    (OTHER_SERVER, [P, OK], State.COMPLETED, 1, 0),
+    (OTHER_SERVER, [P, NO], State.COMPLETED, 1, 0),
+    (OTHER_SERVER, [P, Input.TIMER_J], State.TERMINATED, 0, 0),
+    (OTHER_SERVER, [OK, Input.REQUEST], State.COMPLETED, 1, 0),
+    (OTHER_SERVER, [OK, OK], State.COMPLETED, 0, 0),
+]
+
+
+@pytest.mark.parametrize(("table", "inputs", "state", "sent", "told"), WALKS)
+def test_a_walk_through_a_table(table, inputs, state, sent, told):
+    first = next(iter(table))[0]
+    request = build("INVITE" if table in (INVITE_CLIENT, INVITE_SERVER) else "INFO")
+    request.headers.prepend("Via", "SIP/2.0/UDP 192.0.2.1;branch=z9hG4bK1")
+    flow = Flow.udp(("192.0.2.1", 5060), ("192.0.2.2", 5060))
+    tx = Transaction(table, first, ("x", "y"), request, flow, Timing())
+    message = {
+        P: make_response(request, 180),
+        OK: make_response(request, 200),
+        NO: make_response(request, 404),
+    }
+    out: list = []
+    for what in inputs:
+        out = []
+        tx.feed(what, message.get(what), 0.0, out)
+    assert tx.state is state
+    assert [sum(isinstance(command, kind) for command in out) for kind in (Send, PassUp)] == [sent, told]
+
+
 @pytest.mark.parametrize("table", TABLES)
 def test_every_state_of_a_table_can_be_left(table):
     """No row leads to a dead end: each state a row enters has rows of its own, or is the end."""

@@ -29,9 +29,11 @@ def stamped(request: Request, via: Via, flow: Flow) -> Via:
     host, port = flow.remote
     if via.rport is None and via.received is None and _same(via.host, host):
         return via
-    stamp = via.with_param("received", host.strip("[]"))
+    params = [pair for pair in via.params if pair[0].lower() not in ("received", "rport")]
+    params.append(("received", host.strip("[]")))
     if via.rport is not None:
-        stamp = stamp.with_param("rport", str(port))
+        params.append(("rport", str(port)))
+    stamp = Via(via.transport, via.host, via.port, tuple(params))
     headers = request.headers
     values = headers.values("Via")
     values[0] = str(stamp)
