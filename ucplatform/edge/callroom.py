@@ -78,6 +78,7 @@ class Line(Protocol):
     def set_timer(self, key: Key, seconds: float) -> None: ...
     def cancel_timer(self, key: Key) -> None: ...
     def is_open(self, flow: Flow) -> bool: ...
+    def call_opened(self, call_id: str, leg_id: str, invite: Request) -> None: ...
     async def dial(self, transport: str, uri: Uri) -> Flow: ...
 
 
@@ -183,6 +184,7 @@ class CallRoom:
         call = Call(new_call_id(house.edge_id), house)
         self.calls[call.id] = call
         self._remember(call.id, "leg1", event.request.call_id, event.request.from_tag or "")
+        self._line.call_opened(call.id, "leg1", event.request)
         self.feed(call, event)
         return call
 
@@ -202,6 +204,8 @@ class CallRoom:
             newest = next(reversed(call.legs.values())) if isinstance(event, ReplaceIn) else call.caller
             self._remember(call.id, newest.id, newest.sip_call_id, newest.local_tag)
             self._serve(event.key, call.id, newest.id)
+            if isinstance(event, ReplaceIn):
+                self._line.call_opened(call.id, newest.id, event.request)
         for command in commands:
             self._carry_out(call, command)
 

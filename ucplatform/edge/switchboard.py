@@ -14,6 +14,7 @@ from ucplatform.edge.callroom import TIMER, CallRoom
 from ucplatform.edge.clock import Clock
 from ucplatform.edge.devices import Devices
 from ucplatform.edge.journal import Journal
+from ucplatform.edge.prologue import Prologue
 from ucplatform.edge.reception import Reception
 from ucplatform.edge.store import Store
 from ucplatform.edge.trace import TraceWriter
@@ -78,6 +79,7 @@ class Switchboard:
         self._store = store
         self._transports: Transports | None = None
         self._endpoint = Endpoint(house.edge_id)
+        self._prologue = Prologue()
         self._clock = Clock(loop, self._fire)
         self._gatekeeper = Gatekeeper(house.domain, NonceIssuer(secret), accounts, page_password)
         self.devices = Devices(store, self.house, self._probe)
@@ -172,19 +174,20 @@ class Switchboard:
             log.refused("malformed", why=error.reason, remote=hostport(flow.remote), transport=flow.transport)
             self._run(self._endpoint.receive(data, flow, now))
             return
-        at = time.time()
-        commands = self._endpoint.deliver(message, flow, now)
-        place = self.calls.place(message, incoming=True)
+        self._trace_message(message, "in", flow, data)
+        self._run(self._endpoint.deliver(message, flow, now))
+
+    def _trace_message(self, message: Request | Response, direction: str, flow: Flow, data: bytes) -> None:
+        place = self.calls.place(message, incoming=direction == "in")
         if place is not None:
-            self._trace.message(place[0], place[1], at, "in", flow, data)
-            self._run(commands)
-            return
-        self._run(commands)
-        if isinstance(message, Request) and message.method == "INVITE":
-            # The call this INVITE has just opened: its first line, with the time it came.
-            place = self.calls.place(message, incoming=True)
-            if place is not None:
-                self._trace.message(place[0], place[1], at, "in", flow, data)
+            self._trace.message(place[0], place[1], time.time(), direction, flow, data)
+        else:
+            self._prologue.keep(message, (time.time(), direction, flow, data))
+
+    def call_opened(self, call_id: str, leg_id: str, invite: Request) -> None:
+        """The call that this INVITE has opened begins with what was said before it."""
+        for at, direction, flow, data in self._prologue.take(invite.call_id, invite.from_tag or ""):
+            self._trace.message(call_id, leg_id, at, direction, flow, data)
 
     def on_flow_lost(self, flow: Flow, reason: str) -> None:
         """A connection ended: its transactions fail, its devices are waited for, its calls have their
@@ -220,9 +223,7 @@ class Switchboard:
 
     def _send(self, flow: Flow, message: Request | Response) -> None:
         data = message.to_bytes()
-        place = self.calls.place(message, incoming=False)
-        if place is not None:
-            self._trace.message(place[0], place[1], time.time(), "out", flow, data)
+        self._trace_message(message, "out", flow, data)
         if self._transports is None or not self._transports.send(flow, data):
             # Later in the loop: the endpoint is in the middle of the step that asked for this.
             self._loop.call_soon(self._not_sent, flow)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ucplatform import ng
 from ucplatform.pbx.call import Call
 from ucplatform.pbx.leg import Leg
 
@@ -59,7 +60,7 @@ def _nobody(call: Call) -> dict[str, Any] | None:
 
 
 def _leg(leg: Leg) -> dict[str, Any]:
-    stats = dict(leg.stats)
+    stats = {key: _figures(value) for key, value in leg.stats.items()}
     codec = stats.pop("codec", "")
     return {
         "id": leg.id,
@@ -73,3 +74,12 @@ def _leg(leg: Leg) -> dict[str, Any]:
         "outcome": list(leg.failure) if leg.failure else leg.state,
         "stats": stats,
     }
+
+
+def _figures(value: Any) -> Any:
+    """Bencode has no fractions: figures with one come as text."""
+    if isinstance(value, dict):
+        return {key: _figures(item) for key, item in value.items()}
+    if isinstance(value, str) and value.replace(".", "", 1).isdigit():
+        return ng.number(value)
+    return value
