@@ -348,6 +348,16 @@ def test_a_cancel_for_nothing_gets_481():
     assert responses(endpoint().receive(wire("CANCEL"), UDP, 0.0)) == [481]
 
 
+def test_a_cancel_from_another_address_gets_481():
+    one = endpoint()
+    one.receive(wire(), UDP, 0.0)
+    stranger = Flow.udp(US, ("192.0.2.66", 5060))
+    commands = one.receive(wire("CANCEL"), stranger, 0.1)
+    assert responses(commands) == [481]
+    assert events(commands) == []
+    assert len(events(one.receive(wire("CANCEL"), Flow.udp(US, (PEER[0], 5099)), 0.2))) == 1
+
+
 def test_the_200_to_cancel_has_the_tag_of_the_invites_responses():
     one = endpoint()
     [received] = events(one.receive(wire(), UDP, 0.0))
@@ -381,6 +391,15 @@ def test_each_fork_is_passed_up_and_its_ack_goes_with_it():
     commands = a.endpoint.receive(fork(invite, "two"), a.flow, 0.2)
     assert [command.message for command in commands] == [acks[0]]
     assert a.endpoint.receive(fork(invite, "late", 486), a.flow, 0.3) == []
+
+
+def test_answers_with_ever_new_tags_come_to_an_end():
+    pair = Pair()
+    pair.call()
+    [invite] = pair.messages("a", "INVITE")
+    for number in range(200):
+        pair.do(pair.a, pair.a.endpoint.receive(fork(invite, f"t{number}"), pair.a.flow, 0.1))
+    assert len(pair.a.take()) == 64
 
 
 def test_early_media_of_several_forks_is_passed_up():

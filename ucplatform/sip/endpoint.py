@@ -42,6 +42,7 @@ logger = logging.getLogger(__name__)
 
 RETRY_2XX = "2xx"  # the timer beside those of RFC 3261: our 2xx again until its ACK comes
 LIMIT = 65536
+MAX_FORKS = 64  # dialogs that one INVITE may make; a hostile far end could send 2xx with ever new tags
 DEFAULT_TIMING = Timing()
 
 _CANCEL = object()  # the context of a CANCEL, whose responses are nobody's business
@@ -189,8 +190,11 @@ class Endpoint:
         return [CancelTimer((RETRY_2XX, *key)), up]
 
     def _cancel(self, cancel: Request, tx: Transaction | None, flow: Flow, back: Flow) -> list[Command]:
-        """Section 9.2. The answers need no transaction: a repeated CANCEL gets the same one."""
-        if tx is None:
+        """Section 9.2. The answers need no transaction: a repeated CANCEL gets the same one.
+
+        Branches of some phones can be guessed, so only the address that sent the INVITE may take it back.
+        """
+        if tx is None or flow.remote[0] != tx.flow.remote[0]:
             return [Send(back, make_response(cancel, 481))]
         tag = tx.last.to_tag if isinstance(tx.last, Response) else None
         out: list[Command] = [Send(back, make_response(cancel, 200, to_tag=tag))]
@@ -216,8 +220,7 @@ class Endpoint:
         return out
 
     def _known_2xx(self, tx: Transaction, response: Response, out: list[Command]) -> bool:
-        """True for a 2xx that came before: its ACK goes out again, if the user has given one (13.2.2.4)."""
-        request = tx.request
+        """True for a 2xx that is no news; one that came before gets its ACK again, if there is one (13.2.2.4)."""
         acks = self._acks.setdefault(tx.key, {})
         tag = response.to_tag or ""
         if tag in acks:
@@ -225,8 +228,11 @@ class Endpoint:
             if ack is not None:
                 out.append(ack)
             return True
+        if len(acks) >= MAX_FORKS:
+            logger.debug("%s has %s answers already", tx.key, MAX_FORKS)
+            return True
         acks[tag] = None
-        self._invites[_invite_key(request)] = tx.key
+        self._invites[_invite_key(tx.request)] = tx.key
         return False
 
     # ---- what the user sends
