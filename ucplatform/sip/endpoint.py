@@ -220,7 +220,7 @@ class Endpoint:
         return out
 
     def _known_2xx(self, tx: Transaction, response: Response, out: list[Command]) -> bool:
-        """True for a 2xx that is no news; one that came before gets its ACK again, if there is one (13.2.2.4)."""
+        """True for a 2xx that is no news; one that came before gets its ACK again, if any (13.2.2.4)."""
         acks = self._acks.setdefault(tx.key, {})
         tag = response.to_tag or ""
         if tag in acks:
