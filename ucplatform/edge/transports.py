@@ -94,7 +94,7 @@ class Transports:
         for connection in list(self._connections.values()):
             connection.close("stopped")
         for listener in self._udp:
-            listener.close()
+            await listener.close()
         self._udp.clear()
 
     async def _sweep(self) -> None:

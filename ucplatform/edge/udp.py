@@ -51,6 +51,7 @@ class UdpListener(asyncio.DatagramProtocol):
         self._flows: dict[tuple, Flow] = {}
         self._transport: asyncio.DatagramTransport | None = None
         self.address: Address = ("", 0)
+        self._closed = asyncio.Event()
         self.dropped = 0
 
     async def open(self, address: Address) -> None:
@@ -107,8 +108,10 @@ class UdpListener(asyncio.DatagramProtocol):
         if exc is not None:
             log.error("udp-socket-lost", local=hostport(self.address), error=exc)
         self._transport = None
+        self._closed.set()
 
-    def close(self) -> None:
-        """Close the socket."""
+    async def close(self) -> None:
+        """Close the socket; its address is free again afterwards."""
         if self._transport is not None:
             self._transport.close()
+            await self._closed.wait()
