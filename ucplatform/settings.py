@@ -104,7 +104,7 @@ UC_RTP_PORTS = env("UC_RTP_PORTS", "20000-20999")
 UC_GATEWAY_NG = env("UC_GATEWAY_NG", "127.0.0.1:2223")
 UC_MEDIA_ADDRESSES = env("UC_MEDIA_ADDRESSES") or media_addresses()
 UC_SIP_TRUSTED = envlist("UC_SIP_TRUSTED")
-UC_ALLOWED_ORIGINS = envlist("UC_ALLOWED_ORIGINS")  # https://name[:port]; may open /sip and post forms
+UC_ALLOWED_ORIGINS = envlist("UC_ALLOWED_ORIGINS")  # https://name[:port] whose pages may open /sip
 UC_ALLOWED_HOSTS = envlist("UC_ALLOWED_HOSTS")  # public names of this install; see web/hosts.py
 UC_DEMO = envbool("UC_DEMO", True)
 UC_EDGE_ID = env("UC_EDGE_ID", "1")
@@ -207,7 +207,6 @@ STATICFILES_DIRS = [("app", UC_FRONTEND_DIST)] if UC_FRONTEND_DIST.is_dir() else
 
 # Caddy writes X-Forwarded-Proto itself and leaves Host as the browser sent it, so Origin and Host compare.
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
-CSRF_TRUSTED_ORIGINS = UC_ALLOWED_ORIGINS
 CSRF_FAILURE_VIEW = "ucplatform.web.views.csrf_failure"
 SESSION_COOKIE_AGE = 30 * 24 * 3600
 

@@ -164,6 +164,11 @@ def users_of_numbers(numbers: Iterable[str]) -> dict[str, int]:
     return dict(rows.values_list("number", "user_id"))
 
 
+def number_of(user: User) -> str | None:
+    """The user's enabled number."""
+    return Extension.objects.filter(user=user, enabled=True).values_list("number", flat=True).first()
+
+
 # Settings ---------------------------------------------------------------------------------------------------
 
 

@@ -8,6 +8,7 @@ import json
 import uuid
 from collections.abc import Iterable, Mapping
 from functools import partial
+from typing import Any
 
 from django.conf import settings
 from django.db import transaction
@@ -61,3 +62,21 @@ def count_ended_calls(by_result: Mapping[str, int]) -> None:
 def ended_calls() -> dict[str, int]:
     """Calls ended by result since the counter began."""
     return adapter.counters(ENDED_CALLS)
+
+
+def call_snapshots() -> list[dict[str, Any]]:
+    """What the edges hold of the calls that are up, as they wrote it (`uc:call:<id>`)."""
+    return [json.loads(text) for text in adapter.read_prefix("uc:call:").values()]
+
+
+def registered_devices() -> int:
+    """Bindings of all numbers (`uc:reg:<number>` holds a list for each)."""
+    return sum(len(json.loads(text)) for text in adapter.read_prefix("uc:reg:").values())
+
+
+def role_reports(roles: list[str]) -> dict[str, dict[str, Any]]:
+    """What the supervisors say of each role: {"state", "pid", "lacks"}; state "unknown" where nothing is
+    said."""
+    texts = adapter.read_many([f"uc:role:{role}" for role in roles])
+    unknown = {"state": "unknown", "pid": None, "lacks": []}
+    return {role: {**unknown, **json.loads(text or "{}")} for role, text in zip(roles, texts, strict=True)}

@@ -13,6 +13,8 @@ from django.shortcuts import render
 from django.views.decorators.csrf import ensure_csrf_cookie
 from django.views.decorators.http import require_safe
 
+from ucplatform.directory import sessions
+
 log = logging.getLogger(__name__)
 ENTRY = "index.html"  # Vite's entry; its chunk lists the scripts and styles of the first page
 
@@ -46,6 +48,7 @@ def shell(request: HttpRequest, page: str = "") -> HttpResponse:
     """The same page for every path of the app; who is not signed in goes to the sign-in page first."""
     if not request.user.is_authenticated:
         return redirect_to_login(request.get_full_path())
+    sessions.session_tag(request.session)  # so that a sign-out finds the event sockets of this session
     files = entry_files()
     response = render(request, "web/shell.html", {"files": files}, status=200 if files else 503)
     response["Cache-Control"] = "no-store"

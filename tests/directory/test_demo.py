@@ -1,0 +1,50 @@
+"""The first start's two accounts."""
+
+import json
+import stat
+
+import pytest
+from django.conf import settings
+from django.core.management import call_command
+
+from ucplatform.directory import actions
+from ucplatform.directory.demo import make_demo_accounts
+from ucplatform.directory.models import Extension, User
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("redis")]
+
+
+def test_two_accounts_the_first_an_administrator():
+    first, second = make_demo_accounts()
+    assert (first.name, first.number, second.name, second.number) == ("Reception", "200", "Sales 2", "212")
+    one, two = User.objects.order_by("pk")
+    assert one.is_admin and not two.is_admin
+    assert one.check_password(first.password) and two.check_password(second.password)
+    assert len({first.password, second.password, first.secret, second.secret}) == 4
+    stored = Extension.objects.get(number="200")
+    assert (stored.ha1_md5, stored.ha1_sha256) == actions.hash_secret("200", first.secret)
+
+
+def test_they_are_written_down_for_the_owner_alone():
+    accounts = make_demo_accounts()
+    for name in ("demo-accounts.txt", "first-accounts.json"):
+        path = settings.UC_DATA_DIR / name
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        for account in accounts:
+            assert account.password in path.read_text() and account.secret in path.read_text()
+    assert (
+        json.loads((settings.UC_DATA_DIR / "first-accounts.json").read_text())[0]["username"] == "reception"
+    )
+
+
+def test_a_second_start_makes_none_and_keeps_the_file():
+    make_demo_accounts()
+    before = (settings.UC_DATA_DIR / "demo-accounts.txt").read_text()
+    assert make_demo_accounts() == []
+    assert (settings.UC_DATA_DIR / "demo-accounts.txt").read_text() == before
+
+
+def test_the_command_obeys_uc_demo(settings):
+    settings.UC_DEMO = False
+    call_command("first_accounts")
+    assert not User.objects.exists()
