@@ -208,6 +208,7 @@ class Call:
             del self._exchanges[pair]
         bridge.unlink(leg)
         await leg.close()
+        bridge.route(leg)
 
     def statistics(self) -> dict[str, Statistics]:
         return {leg_id: leg.statistics() for leg_id, leg in self.legs.items()}

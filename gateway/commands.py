@@ -89,6 +89,7 @@ class Commands:
 
     async def close(self) -> None:
         """End all calls."""
+        await self._keys.close()
         for call_id in list(self.calls):
             await self.run({"command": "delete", "call-id": call_id})
 

@@ -12,6 +12,7 @@ from gateway.events import EventLog
 from gateway.ports import PortPool
 from gateway.server import NgServer
 from gateway.termination import Services
+from gateway.transcoder import Transcoder
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +29,9 @@ class Gateway:
         self.ports = PortPool(config.first_port, config.last_port)
         self._certificate: RTCCertificate | None = None
         self._certified = 0.0
-        self.commands = Commands(Services(config, self.ports, self.events, self.certificate))
+        self.transcoder = Transcoder()
+        services = Services(config, self.ports, self.events, self.certificate, self.transcoder)
+        self.commands = Commands(services)
         self.server = NgServer(self.commands, self.events, config.peers)
         self.port = 0
         self._rounds: asyncio.Task[None] | None = None
@@ -66,4 +69,5 @@ class Gateway:
             self._rounds.cancel()
             await asyncio.gather(self._rounds, return_exceptions=True)
         await self.commands.close()
+        await self.transcoder.close()
         await self.server.close()

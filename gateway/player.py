@@ -13,11 +13,11 @@ PAUSE = 0.1  # between two presses, so that they are told apart
 
 
 class KeyPlayer:
-    """Plays into any number of legs at once, into each one sequence after the other."""
+    """Plays into any number of legs at once, into each one press after the other."""
 
     def __init__(self) -> None:
         self._playing: dict[Termination, asyncio.Task[None]] = {}
-        self._waiting: dict[Termination, list[TelephoneEvent | None]] = {}
+        self._waiting: dict[Termination, list[list[TelephoneEvent]]] = {}
 
     def play(self, leg: Termination, digits: str, duration_ms: int) -> None:
         """Let the far end of `leg` hear the keys; GatewayError when it takes no telephone events."""
@@ -26,11 +26,8 @@ class KeyPlayer:
         if not leg.can_send or sound is None or not choices:
             raise GatewayError(f"leg {leg.id} does not take telephone-event")
         codec = next((choice for choice in choices if choice.clock == sound.clock), choices[0])
-        steps: list[TelephoneEvent | None] = []
-        for digit in digits:
-            steps += [*press(digit, duration_ms, codec.clock), None]
         waiting = self._waiting.setdefault(leg, [])
-        waiting += steps
+        waiting += [press(digit, duration_ms, codec.clock) for digit in digits]
         if leg not in self._playing:
             task = asyncio.create_task(self._run(leg, codec.payload, sound.clock))
             self._playing[leg] = task
@@ -41,22 +38,33 @@ class KeyPlayer:
         self._waiting.pop(leg, None)
 
     async def _run(self, leg: Termination, payload_type: int, clock: int) -> None:
-        loop = asyncio.get_running_loop()
-        out, steps = leg.out, self._waiting[leg]
-        out.hold()
+        """What else feeds the stream is kept out meanwhile."""
+        presses = self._waiting[leg]
+        leg.out.hold()
         try:
-            due, timestamp, first = loop.time(), out.next_timestamp(clock, loop.time()), True
-            while steps and leg.can_send:
-                event = steps.pop(0)
-                if event is None:
-                    due += PAUSE
-                    timestamp, first = timestamp + int((due - out.sent_at) * clock), True
-                    # The next press begins after the pause; until then nothing else is heard.
-                else:
-                    out.append(payload_type | (MARKER if first else 0), timestamp, bytes(event), out.sent_at)
-                    if first:
-                        out.sent_at = due
-                    due, first = due + INTERVAL, False
-                await asyncio.sleep(max(due - loop.time(), 0))
+            while presses and leg.can_send:
+                await self._press(leg, payload_type, clock, presses.pop(0))
+                await asyncio.sleep(PAUSE)
         finally:
-            out.release()
+            leg.out.release()
+
+    async def _press(
+        self, leg: Termination, payload_type: int, clock: int, packets: list[TelephoneEvent]
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        # One timestamp for all packets of a press: when it began (RFC 4733 section 2.2.1).
+        timestamp = leg.out.next_timestamp(clock, began)
+        for index, event in enumerate(packets):
+            if not leg.can_send:
+                return
+            second = payload_type if index else payload_type | MARKER
+            leg.out.append(second, timestamp, bytes(event), began)
+            await asyncio.sleep(max(began + (index + 1) * INTERVAL - loop.time(), 0))
+
+    async def close(self) -> None:
+        """Stop all that plays."""
+        tasks = list(self._playing.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -20,6 +20,7 @@ from gateway.ports import PortPool
 from gateway.relay import OutStream, Route
 from gateway.rtp import HEADER, HEADER_LENGTH
 from gateway.statistics import Received, Remote
+from gateway.transcoder import Transcode, Transcoder
 from ucplatform.sdp import Codec, Media
 
 logger = logging.getLogger(__name__)
@@ -35,6 +36,7 @@ class Services:
     ports: PortPool
     events: EventLog
     certificate: Callable[[], RTCCertificate]
+    transcoder: Transcoder
 
 
 class Termination:
@@ -64,6 +66,7 @@ class Termination:
         self.detector = Detector()
         self.digits = 0
         self.routes: Mapping[int, Route] = {}
+        self.transcodes: dict[tuple[object, ...], Transcode] = {}
         self.on_ready: Callable[[], None] = lambda: None
         self.closed = False
         self.silent = False  # media-timeout was told

@@ -62,7 +62,7 @@ class Phone(asyncio.DatagramProtocol):
     def description(self, direction: str = "sendrecv", extra: str = "", port: int | None = None) -> str:
         """An SDP body; offer and answer look alike."""
         names = {"0": "PCMU/8000", "8": "PCMA/8000", "9": "G722/8000", "101": "telephone-event/8000",
-                 "18": "G729/8000", "96": "opus/48000/2"}  # fmt: skip
+                 "18": "G729/8000", "96": "opus/48000/2", "110": "telephone-event/48000"}  # fmt: skip
         maps = "".join(f"a=rtpmap:{number} {names[number]}\r\n" for number in self.formats.split())
         return (
             "v=0\r\no=phone 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"
