@@ -1,4 +1,6 @@
-"""Header fields in the order and spelling of the wire, and the structured values inside them (RFC 3261 section 20)."""
+"""Header fields in the order and spelling of the wire, and the structured values inside them (RFC 3261
+section 20).
+"""
 
 from __future__ import annotations
 
@@ -51,16 +53,19 @@ COMPACT = {
     "y": "identity",
 }
 
-_COMMON_NAMES = """Via From To Call-ID CSeq Contact Max-Forwards Content-Length Content-Type Route Record-Route Allow
-Supported Require Proxy-Require Unsupported User-Agent Server Expires Min-Expires Authorization Proxy-Authorization
-WWW-Authenticate Proxy-Authenticate Authentication-Info Subject Accept Accept-Encoding Accept-Language Event
-Allow-Events Subscription-State Refer-To Referred-By Replaces Reason Session-Expires Min-SE RAck RSeq Date Warning
-Retry-After Timestamp Organization P-Asserted-Identity P-Preferred-Identity Privacy Path Service-Route Call-Info
-Alert-Info Content-Disposition Content-Encoding MIME-Version History-Info Diversion Max-Breadth Identity""".split()
+_COMMON_NAMES = """
+Via From To Call-ID CSeq Contact Max-Forwards Content-Length Content-Type Route Record-Route Allow
+Supported Require Proxy-Require Unsupported User-Agent Server Expires Min-Expires Authorization
+Proxy-Authorization WWW-Authenticate Proxy-Authenticate Authentication-Info Subject Accept
+Accept-Encoding Accept-Language Event Allow-Events Subscription-State Refer-To Referred-By Replaces
+Reason Session-Expires Min-SE RAck RSeq Date Warning Retry-After Timestamp Organization
+P-Asserted-Identity P-Preferred-Identity Privacy Path Service-Route Call-Info Alert-Info
+Content-Disposition Content-Encoding MIME-Version History-Info Diversion Max-Breadth Identity
+"""
 
 # Spelling → key, for the spellings that traffic has; any other goes through lower().
-_KEYS = {name: name.lower() for name in _COMMON_NAMES}
-_KEYS |= {name.lower(): name.lower() for name in _COMMON_NAMES}
+_KEYS = {name: name.lower() for name in _COMMON_NAMES.split()}
+_KEYS |= {name.lower(): name.lower() for name in _COMMON_NAMES.split()}
 _KEYS |= COMPACT | {short.upper(): key for short, key in COMPACT.items()}
 
 
@@ -87,9 +92,11 @@ def _checked(name: str, value: str) -> tuple[str, str, str]:
 
 
 class Headers:
-    """An ordered multi-map of header lines. Names match in any case and in compact form; spelling and order stay.
+    """An ordered multi-map of header lines. Names match in any case and in compact form; spelling and order
+    stay.
 
-    Adding a name that is no token, or a value with a line break, raises UsageError: nothing can inject a header.
+    Adding a name that is no token, or a value with a line break, raises UsageError: nothing can inject a
+    header.
     """
 
     __slots__ = ("_index", "_items", "_typed")
@@ -119,10 +126,15 @@ class Headers:
                     index[key] = [value]
         return index.get(_KEYS.get(name) or header_key(name))
 
-    def _changed(self, items: list[tuple[str, str, str]]) -> None:
-        self._items = items
-        self._index = None
-        self._typed = {}
+    def _changed(self, key: str) -> None:
+        """Forget what was read from the lines of that key; everything else stays known."""
+        self._typed.pop(key, None)
+        if self._index is not None:
+            lines = [value for other, _, value in self._items if other == key]
+            if lines:
+                self._index[key] = lines
+            else:
+                self._index.pop(key, None)
 
     def get(self, name: str) -> str | None:
         """The value of the first line of that name, None when there is none."""
@@ -151,14 +163,20 @@ class Headers:
 
     def add(self, name: str, value: str) -> None:
         """Append a line."""
-        self._changed([*self._items, _checked(name, value)])
+        item = _checked(name, value)
+        self._items.append(item)
+        self._changed(item[0])
 
     def prepend(self, name: str, value: str) -> None:
         """Put a line before all others, as a Via and a Record-Route need it."""
-        self._changed([_checked(name, value), *self._items])
+        item = _checked(name, value)
+        self._items.insert(0, item)
+        self._changed(item[0])
 
     def set(self, name: str, value: str) -> None:
-        """Replace the first line of that name, keeping its place and spelling, and drop the others; or append."""
+        """Replace the first line of that name, keeping its place and spelling, and drop the others; or
+        append.
+        """
         new = _checked(name, value)
         items = []
         placed = False
@@ -170,22 +188,28 @@ class Headers:
                 placed = True
         if not placed:
             items.append(new)
-        self._changed(items)
+        self._items = items
+        self._changed(new[0])
 
     def remove(self, name: str) -> None:
         """Drop all lines of that name; none is fine."""
         key = header_key(name)
-        self._changed([item for item in self._items if item[0] != key])
+        self._items = [item for item in self._items if item[0] != key]
+        self._changed(key)
 
     def copy(self) -> Headers:
         """An independent copy."""
-        return Headers.from_wire(list(self._items))
+        headers = Headers.from_wire(list(self._items))
+        headers._typed = self._typed.copy()
+        return headers
 
     def typed(self, key: str, read: Callable[[Headers], T]) -> T:
-        """`read(self)`, remembered under `key` until any header changes. What it raises is not remembered."""
-        try:
-            value: T = self._typed[key]
-        except KeyError:
+        """`read(self)`, which reads the header `key` only; remembered until that header changes.
+
+        `read` never gives None, and what it raises is not remembered.
+        """
+        value: T | None = self._typed.get(key)
+        if value is None:
             value = self._typed[key] = read(self)
         return value
 
@@ -215,8 +239,8 @@ class Headers:
 class NameAddr:
     """A name-addr or addr-spec with parameters: From, To, Contact, Route and the like (section 20.10).
 
-    display: without quotes and escapes, '' when absent; it is the peer's text and may hold control characters.
-    params: header parameters as on the wire; read them by `param`.
+    display: without quotes and escapes, '' when absent; it is the peer's text and may hold control
+    characters. params: header parameters as on the wire; read them by `param`.
     """
 
     display: str
@@ -225,7 +249,9 @@ class NameAddr:
 
     @classmethod
     def parse(cls, text: str) -> NameAddr:
-        """The one value in `text`. ParseError(400) when it is malformed, or when a URI with `?` lacks brackets."""
+        """The one value in `text`. ParseError(400) when it is malformed, or when a URI with `?` lacks
+        brackets.
+        """
         text = text.strip(BLANK)
         display = ""
         if text.startswith('"'):
@@ -257,7 +283,9 @@ class NameAddr:
 
     @classmethod
     def _parse_bare(cls, text: str) -> NameAddr:
-        """An addr-spec: parameters behind it belong to the header, and `?` and `,` are not allowed (section 20)."""
+        """An addr-spec: parameters behind it belong to the header, and `?` and `,` are not allowed (section
+        20).
+        """
         address, semicolon, params = text.partition(";")
         if "?" in address or "," in address:
             raise ParseError("this URI needs angle brackets")
@@ -365,7 +393,9 @@ class Replaces:
 
     @classmethod
     def parse(cls, text: str) -> Replaces:
-        """ParseError(400) unless Call-ID and exactly one to-tag and from-tag are there (RFC 3891 section 6.1)."""
+        """ParseError(400) unless Call-ID and exactly one to-tag and from-tag are there (RFC 3891 section
+        6.1).
+        """
         call_id, _, rest = text.partition(";")
         call_id = call_id.strip(BLANK)
         params = parse_params(rest)

@@ -1,4 +1,6 @@
-"""SIP requests and responses: values with an ordered header list, typed headers read on demand (RFC 3261 section 7)."""
+"""SIP requests and responses: values with an ordered header list, typed headers read on demand (RFC 3261
+section 7).
+"""
 
 from __future__ import annotations
 
@@ -24,8 +26,8 @@ _Contacts = tuple[tuple[NameAddr, ...], bool]
 class Message:
     """What requests and responses share. Typed properties raise ParseError(400) when the header is malformed.
 
-    After `validate` none of them raises until a header is changed. Values are read once and remembered by the header
-    list itself, which forgets them at every change. The lists that come back are the caller's own.
+    After `validate` none of them raises until a header is changed. Values are read once and remembered by the
+    header list itself, which forgets them at every change. The lists that come back are the caller's own.
     """
 
     __slots__ = ("body", "headers")
@@ -106,7 +108,9 @@ class Message:
 
     @property
     def content_type(self) -> str | None:
-        """Media type in lower case without parameters, such as `application/sdp`; None when there is no header."""
+        """Media type in lower case without parameters, such as `application/sdp`; None when there is no
+        header.
+        """
         value = self.headers.get("content-type")
         return None if value is None else value.partition(";")[0].replace(" ", "").replace("\t", "").lower()
 
@@ -139,7 +143,9 @@ class Message:
         return None if value is None else Replaces.parse(value)
 
     def to_bytes(self) -> bytes:
-        """The message for the wire. Content-Length is always written and always right, whatever the headers say."""
+        """The message for the wire. Content-Length is always written and always right, whatever the headers
+        say.
+        """
         start = self.start_line()
         if "\r" in start or "\n" in start:
             raise UsageError("line break in the start line")
@@ -224,9 +230,10 @@ def make_response(
 ) -> Response:
     """The response to `request` (section 8.2.6): Via, From, To, Call-ID and CSeq copied as they came.
 
-    Record-Route is copied into 101 to 299 (section 12.1.1), Timestamp into 100. Where To has no tag, every response
-    above 100 gets one: `to_tag`, or a hash of branch and Call-ID, so that repeated stateless answers are the same
-    (section 8.2.7). Works for a request that failed validation: what is missing or malformed is copied as it is.
+    Record-Route is copied into 101 to 299 (section 12.1.1), Timestamp into 100. Where To has no tag, every
+    response above 100 gets one: `to_tag`, or a hash of branch and Call-ID, so that repeated stateless answers
+    are the same (section 8.2.7). Works for a request that failed validation: what is missing or malformed is
+    copied as it is.
     """
     source = request.headers
     copied = [(name, value) for name in ("Via", "From") for value in source.all(name)]
@@ -311,10 +318,13 @@ def _read_route_set(headers: Headers, name: str) -> tuple[NameAddr, ...]:
     return tuple(routes)
 
 
-# Headers that may stand once only (sections 7.3.1 and 20): with two of them, two readers may act on different ones.
-_SINGLE = frozenset(
-    """call-id cseq from to max-forwards content-length content-type expires min-expires replaces refer-to referred-by
-    event subscription-state session-expires min-se rack rseq mime-version timestamp max-breadth""".split()
+# Headers that may stand once only (sections 7.3.1 and 20): with two of them, two readers may act on
+# different ones.
+_SINGLE_NAMES = """
+call-id cseq from to max-forwards content-length content-type expires min-expires replaces refer-to
+referred-by event subscription-state session-expires min-se rack rseq mime-version timestamp max-breadth
+"""
+_SINGLE = frozenset(_SINGLE_NAMES.split())
 )
 
 # One class of characters behind a literal: nothing to backtrack over.
@@ -327,9 +337,10 @@ _NO_URI = Uri("", opaque="?")
 def parse_message(data: bytes) -> Request | Response:
     """One message from a datagram, a WebSocket frame or the stream framer.
 
-    Line breaks before it (section 7.5) and octets behind Content-Length (section 18.3) are ignored. Folded lines are
-    joined by one blank. Raises ParseError: with a status and the readable part of a request where it can be answered,
-    with status None where it is to be dropped. What comes back still has to pass `validate`.
+    Line breaks before it (section 7.5) and octets behind Content-Length (section 18.3) are ignored. Folded
+    lines are joined by one blank. Raises ParseError: with a status and the readable part of a request where
+    it can be answered, with status None where it is to be dropped. What comes back still has to pass
+    `validate`.
     """
     start = 0
     while data.startswith(b"\r\n", start):
@@ -360,7 +371,7 @@ def parse_message(data: bytes) -> Request | Response:
         except ParseError as error:
             problem = error
     if problem is not None:
-        raise _refusal(problem, message)
+        raise refusal(problem, message)
     return message
 
 
@@ -386,11 +397,13 @@ def _read_lines(lines: list[str]) -> tuple[Headers, ParseError | None]:
 
 
 def _read_start_line(line: str, headers: Headers) -> tuple[Request | Response, ParseError | None]:
-    """The message without its body. Raises for what is no SIP at all; else tells what is wrong with the request."""
+    """The message without its body. Raises for what is no SIP at all; else tells what is wrong with the
+    request.
+    """
     words = line.split(" ")
-    if words[0][:4].upper() == "SIP/":
-        return _read_status_line(line, headers), None
     method = words[0]
+    if method[:4].upper() == "SIP/":
+        return _read_status_line(line, headers), None
     version = line.rstrip(BLANK).rpartition(" ")[2].upper()
     if not is_token(method) or not version.startswith("SIP/"):
         raise ParseError("not SIP", None)
@@ -428,8 +441,10 @@ def _cut_body(headers: Headers, rest: bytes) -> bytes:
     return rest[:length]
 
 
-def _refusal(error: ParseError, message: Request | Response) -> ParseError:
-    """The error with the status to answer: none for responses, for ACK (section 17) and where no Via says whereto."""
+def refusal(error: ParseError, message: Request | Response) -> ParseError:
+    """The error with the status to answer: none for responses, for ACK (section 17) and where no Via says
+    whereto.
+    """
     if isinstance(message, Response):
         return ParseError(error.reason, None)
     if message.method == "ACK" or "via" not in message.headers:
@@ -440,28 +455,34 @@ def _refusal(error: ParseError, message: Request | Response) -> ParseError:
 def validate(message: Request | Response) -> None:
     """The one validation step (sections 8.2, 16.3 and 18.1.2): afterwards no typed property raises.
 
-    Raises ParseError with the status to answer, or None when the message is to be dropped. What only one role may
-    refuse is left to it: unknown methods (405), Require (420), Max-Forwards 0 (483), credentials, body types.
+    Raises ParseError with the status to answer, or None when the message is to be dropped. What only one role
+    may refuse is left to it: unknown methods (405), Require (420), Max-Forwards 0 (483), credentials, body
+    types.
     """
     try:
         _validate_headers(message)
         if isinstance(message, Request):
             _validate_request(message)
     except ParseError as error:
-        raise _refusal(error, message) from None
+        raise refusal(error, message) from None
 
 
 def _validate_headers(message: Message) -> None:
-    for key in message.headers.repeated():
+    headers = message.headers
+    for key in headers.repeated():
         if key in _SINGLE:
             raise ParseError(f"more than one {key}")
-    if " " in message.call_id or "\t" in message.call_id:
+    call_id = message.call_id
+    if " " in call_id or "\t" in call_id:
         raise ParseError("malformed Call-ID")
-    _ = message.headers.typed("via", _read_vias)
+    headers.typed("via", _read_vias)
     if message.from_.tag == "" or message.to.tag == "":
         raise ParseError("empty tag")
-    _ = message.cseq, message.contact_star, message.max_forwards, message.expires, message.replaces
-    _ = message.headers.typed("route", _read_routes), message.headers.typed("record-route", _read_record_routes)
+    headers.typed("cseq", _read_cseq)
+    headers.typed("contact", _read_contacts)
+    headers.typed("route", _read_routes)
+    headers.typed("record-route", _read_record_routes)
+    _ = message.max_forwards, message.expires, message.replaces
 
 
 def _validate_request(request: Request) -> None:

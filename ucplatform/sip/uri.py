@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from ucplatform.sip.errors import ParseError
 from ucplatform.sip.grammar import Params, drop_params, parse_host_port, percent_decode, refuse_duplicates
@@ -13,6 +14,9 @@ _NOT_SCHEME = re.compile(r"[^A-Za-z0-9+\-.]")
 _ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})")
 _RESERVED = frozenset(";/?:@&=+$,")
 
+# Characters of a URI that is worth remembering.
+_SHORT = 128
+
 # Section 19.1.4: present in one URI only, these make the two differ.
 _DECISIVE_PARAMS = ("user", "ttl", "method", "maddr", "transport")
 
@@ -21,8 +25,9 @@ _DECISIVE_PARAMS = ("user", "ttl", "method", "maddr", "transport")
 class Uri:
     """One URI. `==` compares as written; `equals` compares as RFC 3261 section 19.1.4 says.
 
-    scheme: lower case. user, password: as on the wire, None when absent. host: lower case, IPv6 in brackets, '' for
-    other schemes. params: as on the wire. headers: raw text behind `?`. opaque: all behind the colon for other schemes.
+    scheme: lower case. user, password: as on the wire, None when absent. host: lower case, IPv6 in brackets,
+    '' for other schemes. params: as on the wire. headers: raw text behind `?`. opaque: all behind the colon
+    for other schemes.
     """
 
     scheme: str
@@ -37,6 +42,10 @@ class Uri:
     @classmethod
     def parse(cls, text: str) -> Uri:
         """The URI in `text`, without brackets or blanks around it. ParseError(400) when it is none."""
+        return _parse_short(text) if len(text) <= _SHORT else cls._parse(text)
+
+    @classmethod
+    def _parse(cls, text: str) -> Uri:
         scheme, colon, rest = text.partition(":")
         if not colon or not rest or _NOT_URI.search(rest):
             raise ParseError("malformed URI")
@@ -118,6 +127,12 @@ class Uri:
         if any(right.get(name, value) != value for name, value in left.items()):
             return False
         return _comparable_headers(self.headers) == _comparable_headers(other.headers)
+
+
+@lru_cache(maxsize=2048)
+def _parse_short(text: str) -> Uri:
+    """The same few URIs stand in every message of a call and of a device; long ones may not fill the memory."""
+    return Uri._parse(text)
 
 
 def _split_user(text: str) -> tuple[str | None, str | None, str]:
