@@ -325,7 +325,6 @@ call-id cseq from to max-forwards content-length content-type expires min-expire
 referred-by event subscription-state session-expires min-se rack rseq mime-version timestamp max-breadth
 """
 _SINGLE = frozenset(_SINGLE_NAMES.split())
-)
 
 # One class of characters behind a literal: nothing to backtrack over.
 _FOLD = re.compile(r"\r\n[ \t]+")
