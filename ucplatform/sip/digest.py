@@ -169,7 +169,7 @@ class Challenge:
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """An Authorization or Proxy-Authorization value. nc: None and qop: '' in the form without qop (RFC 2069)."""
+    """An Authorization or Proxy-Authorization value. nc None and qop empty: the form of RFC 2069."""
 
     username: str
     realm: str

@@ -31,4 +31,4 @@ class ParseError(SipError):
 
 
 class UsageError(SipError):
-    """This side asked for something that must not go on the wire, such as a header value with a line break."""
+    """This side asked for something that must not go on the wire, such as a line break in a header."""

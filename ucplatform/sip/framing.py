@@ -104,7 +104,7 @@ class StreamFramer:
         events.append(Ping() if double else Pong())
 
     def _find_end(self) -> bool:
-        """Find the length of the message at the start of the buffer; False when its headers are not complete."""
+        """Learn the length of the message the buffer starts with; False when its headers are incomplete."""
         buffer = self._buffer
         end = buffer.find(b"\r\n\r\n", self._searched)
         if end > self._max_headers or (end < 0 and len(buffer) > self._max_headers + 3):

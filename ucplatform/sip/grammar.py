@@ -52,7 +52,7 @@ def number(text: str, limit: int, what: str) -> int:
 
 
 def quoted_end(text: str, start: int) -> int:
-    """Index of the quote that closes the one at `start`, or -1. Neither search ever looks at a place twice."""
+    """Index of the quote that closes the one at `start`, or -1. No place is searched twice."""
     quote = text.find('"', start + 1)
     slash = text.find("\\", start + 1)
     while 0 <= slash < quote:
@@ -93,7 +93,7 @@ def percent_decode(text: str) -> str:
 
 
 def _split_outside(text: str, separator: str, marks: re.Pattern[str]) -> list[str]:
-    """Split at `separator` where it stands outside quotes and angle brackets; an open quote runs to the end."""
+    """Split at `separator` outside of quotes and angle brackets; an open quote runs to the end."""
     parts = []
     start = 0
     skip = -1

@@ -108,11 +108,11 @@ class Uri:
         return replace(self, params=drop_params(self.params, names))
 
     def bare(self) -> Uri:
-        """A copy without parameters, headers and password: the address-of-record form (section 10.3 step 5)."""
+        """A copy without parameters, headers and password: the address of record (section 10.3 step 5)."""
         return replace(self, params=(), headers="", password=None)
 
     def equals(self, other: Uri) -> bool:
-        """Equality of RFC 3261 section 19.1.4: escapes, order and unknown one-sided parameters do not matter."""
+        """Equality of section 19.1.4: escapes, order and unknown one-sided parameters do not matter."""
         if self.opaque or other.opaque:
             return self.scheme == other.scheme and _normal(self.opaque) == _normal(other.opaque)
         mine = (self.scheme, self.host, self.port, self.user is None, self.password is None)
@@ -131,7 +131,7 @@ class Uri:
 
 @lru_cache(maxsize=2048)
 def _parse_short(text: str) -> Uri:
-    """The same few URIs stand in every message of a call and of a device; long ones may not fill the memory."""
+    """The same few URIs stand in all messages of a call and of a device; long ones may not fill the memory."""
     return Uri._parse(text)
 
 
