@@ -1,0 +1,24 @@
+"""Fixtures of the end-to-end tests: ports, the product, phones, browsers. Everything here is real."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.e2e.ports import PortBlock
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """All tests of this directory are end-to-end tests."""
+    for item in items:
+        if "e2e" in item.path.parts:
+            item.add_marker(pytest.mark.e2e)
+
+
+@pytest.fixture(scope="session")
+def ports() -> Iterator[PortBlock]:
+    """This test process's own block of ports."""
+    block = PortBlock()
+    yield block
+    block.release()

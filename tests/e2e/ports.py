@@ -1,0 +1,78 @@
+"""Ports nobody else uses: a block of its own for each test process on this machine, held by a file lock."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import socket
+import tempfile
+from pathlib import Path
+from typing import IO
+
+FIRST, SIZE = 21000, 3900  # three blocks end below 32768, where the kernel's own choice begins
+RTP = 3000  # the first so many of a block are the instance's media ports
+BLOCKS = 3
+
+
+class PortBlock:
+    """3,900 ports: `rtp` for the media of one instance, the rest handed out one by one."""
+
+    def __init__(self) -> None:
+        self._lock, number = _lock_a_block()
+        self.first = FIRST + number * SIZE
+        self.rtp = (self.first, self.first + RTP - 1)
+        self._next = self.first + RTP
+
+    def take(self, spacing: int = 1) -> int:
+        """A port free for UDP and TCP; `spacing` ports from it on are not handed out again."""
+        while True:
+            port = self._next
+            self._next += spacing
+            if self._next > self.first + SIZE:
+                raise AssertionError("the block of ports is used up")
+            if _is_free(port):
+                return port
+
+    def take_range(self, count: int) -> tuple[int, int]:
+        """A run of ports for the media of one phone, as (first, last)."""
+        first = self._next + self._next % 2  # RTP wants an even port
+        self._next = first + count
+        if self._next > self.first + SIZE:
+            raise AssertionError("the block of ports is used up")
+        return first, first + count - 1
+
+    def release(self) -> None:
+        """Give the block back."""
+        self._lock.close()
+
+
+def _lock_a_block() -> tuple[IO[str], int]:
+    for number in range(BLOCKS):
+        path = Path(tempfile.gettempdir()) / f"uc-test-ports-{os.getuid()}-{number}.lock"
+        lock = path.open("w")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.close()
+        else:
+            return lock, number
+    raise AssertionError(f"all {BLOCKS} blocks of test ports are in use: too many test runs at once")
+
+
+def _is_free(port: int) -> bool:
+    for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
+        with socket.socket(socket.AF_INET, kind) as probe:
+            try:
+                probe.bind(("0.0.0.0", port))
+            except OSError:
+                return False
+    return True
+
+
+def own_address() -> str:
+    """An IPv4 address of this machine that is not loopback; nothing is sent to find it."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.connect(("198.51.100.1", 9))
+        address: str = probe.getsockname()[0]
+    assert not address.startswith("127."), "this machine has no address but loopback"
+    return address
