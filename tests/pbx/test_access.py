@@ -1,5 +1,7 @@
 """Who is asking: challenges, secrets, pages, and names that are not one's own."""
 
+from dataclasses import replace
+
 import pytest
 
 from tests.pbx.lab import page_flow, phone_flow, request
@@ -48,8 +50,7 @@ def answer(
     flow = flow or phone_flow(10)
     first = gate.check(request(method, "201", user=user), flow, now)
     assert isinstance(first, Denied) and first.why is None and first.response.status == 401
-    offered = [Challenge.parse(text) for text in first.response.headers.all("WWW-Authenticate")]
-    challenge = next(c for c in offered if c.algorithm == algorithm)
+    challenge = replace(Challenge.parse(first.response.headers.get("WWW-Authenticate")), algorithm=algorithm)
     uri = "sip:201@pbx.test"
     credentials = authorize(challenge, method, uri, username, password, "cnonce", 1)
     again = request(method, "201", user=user, cseq=2, extra=(f"Authorization: {credentials}",))
@@ -62,10 +63,14 @@ def test_the_right_secret_is_granted(gate, algorithm):
     assert isinstance(verdict, Granted) and verdict.account.number == "200" and verdict.session == ""
 
 
-def test_browsers_are_offered_md5_first_and_telephones_the_better_one(gate):
-    for flow, first in ((page_flow("ws-1"), "MD5"), (phone_flow(10), "SHA-256")):
+def test_telephones_are_offered_sha256_only_where_an_administrator_says_so(gate):
+    def offered(flow):
         denied = gate.check(request("REGISTER", "200"), flow, 1000.0)
-        assert Challenge.parse(denied.response.headers.all("WWW-Authenticate")[0]).algorithm == first
+        return [Challenge.parse(text).algorithm for text in denied.response.headers.all("WWW-Authenticate")]
+
+    assert offered(page_flow("ws-1")) == ["MD5", "SHA-256"] and offered(phone_flow(10)) == ["MD5"]
+    gate.offer_sha256 = True
+    assert offered(phone_flow(10)) == ["MD5", "SHA-256"]
 
 
 @pytest.mark.parametrize(

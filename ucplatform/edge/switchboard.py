@@ -113,6 +113,7 @@ class Switchboard:
 
     def take_options(self, options: Mapping[str, Any]) -> None:
         """An administrator changed a setting; calls under way keep what they began with."""
+        self._gatekeeper.offer_sha256 = bool(options.get("offer_sha256", 0))
         self._house = replace(
             self._house,
             ring_seconds=float(options.get("ring_seconds", self._house.ring_seconds)),

@@ -71,6 +71,7 @@ class Gatekeeper:
         self._directory = directory
         self._page_password = page_password
         self._pages: dict[str, tuple[str, _Secret]] = {}
+        self.offer_sha256 = False
         # Unknown names are checked against this one, so that they take as long to refuse as known ones.
         nobody = hashlib.sha256(f"nobody:{realm}:{id(self)}".encode()).hexdigest()
         self._nobody = _Secret(None, nobody[:32], nobody)
@@ -135,14 +136,13 @@ class Gatekeeper:
         )
 
     def _challenge(self, request: Request, flow: Flow, now: float, *, stale: bool = False) -> Response:
-        """401 with one challenge an algorithm. Browsers take the first and know only MD5 (EDGE: JsSIP)."""
+        """401 with one challenge an algorithm, MD5 first: JsSIP looks at no other. Telephones get SHA-256 only
+        where an administrator says so: some (libre before 2.0) give up when any challenge is not MD5, against
+        RFC 8760 2.4. Whoever answers with SHA-256 unasked is checked by it all the same."""
         nonce = self._nonces.issue(now)
-        algorithms = ("MD5", "SHA-256") if flow.websocket else ("SHA-256", "MD5")
+        both = flow.websocket or self.offer_sha256
         headers = [
-            (
-                "WWW-Authenticate",
-                str(Challenge(realm=self._realm, nonce=nonce, algorithm=algorithm, qop="auth", stale=stale)),
-            )
-            for algorithm in algorithms
+            ("WWW-Authenticate", str(Challenge(self._realm, nonce, algorithm, "auth", stale)))
+            for algorithm in (("MD5", "SHA-256") if both else ("MD5",))
         ]
         return make_response(request, 401, headers=headers)
