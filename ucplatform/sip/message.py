@@ -360,6 +360,7 @@ def parse_message(data: bytes) -> Request | Response:
     breaks = len(lines) - 1
     if text.count("\n") != breaks or text.count("\r") != breaks:
         problem = problem or ParseError("stray line break")
+        lines = [line.replace("\r", " ").replace("\n", " ") for line in lines]
     start_line = lines[0]
     headers, broken = _read_lines(lines)
     message, unreadable = _read_start_line(start_line, headers)

@@ -131,7 +131,7 @@ class Uri:
 
 @lru_cache(maxsize=2048)
 def _parse_short(text: str) -> Uri:
-    """The same few URIs stand in all messages of a call and of a device; long ones may not fill the memory."""
+    """The same few URIs stand in all messages of a call or device; long ones may not fill the memory."""
     return Uri._parse(text)
 
 
