@@ -1,6 +1,7 @@
 """Records come in from the edges' journals, once each, and are rated later."""
 
 import logging
+import math
 from collections import Counter
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -28,7 +29,10 @@ def clip(value: Any, limit: int) -> str:
 
 
 def clean(value: Any) -> Any:
-    """JSON that every database takes: no NUL in any text."""
+    """JSON that every database takes: no NUL or lone surrogate in a text, no number that is none. One record
+    that the database refuses would otherwise hold up its whole batch for ever."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
     if isinstance(value, str):
         return value.replace("\x00", " ").encode("utf-8", "replace").decode()
     if isinstance(value, list):
@@ -69,7 +73,7 @@ def call_of(record: dict[str, Any], holders: dict[str, int]) -> Call:
         ended=moment(ended),
         duration_s=max(0.0, ended - float(answered)) if answered is not None else 0.0,
         result=Result(record["result"]),
-        status=int(status) if status is not None else None,
+        status=int(status) if status is not None and 100 <= int(status) <= 699 else None,
         cause=clip(record.get("cause"), 40),
         reason=clip(record.get("reason"), 200),
         hung_up_by=clip(record.get("hung_up_by"), 8),
@@ -78,9 +82,9 @@ def call_of(record: dict[str, Any], holders: dict[str, int]) -> Call:
 
 
 def extensions_in(records: list[dict[str, Any]]) -> set[str]:
-    """Numbers of ours that take part in the records."""
-    parties = [record.get(role) or {} for record in records for role in ("caller", "callee")]
-    return {str(party["extension"]) for party in parties if party.get("extension")}
+    """Numbers of ours that take part in the records, as far as these are well formed."""
+    parties = [record.get(role) for record in records for role in ("caller", "callee")]
+    return {str(p["extension"]) for p in parties if isinstance(p, dict) and p.get("extension")}
 
 
 def parties(calls: Iterable[Call]) -> set[int | None]:
