@@ -41,7 +41,10 @@ OPTIONS: dict[str, Option] = {
     "ring_seconds": Option(30, 5, 300, gettext_lazy("How long a call rings before nobody answered.")),
     "grace_seconds": Option(8, 0, 60, gettext_lazy("How long a call waits for a page that reloads.")),
     "offer_sha256": Option(
-        0, 0, 1, gettext_lazy("1: phones are also offered SHA-256 sign-in; some older ones then fail to register.")
+        0,
+        0,
+        1,
+        gettext_lazy("1: phones are also offered SHA-256 sign-in; some older ones then fail to register."),
     ),
     "trace_retention_hours": Option(24, 1, 720, gettext_lazy("How long the messages of a call are kept.")),
 }

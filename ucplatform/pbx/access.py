@@ -136,7 +136,8 @@ class Gatekeeper:
         )
 
     def _challenge(self, request: Request, flow: Flow, now: float, *, stale: bool = False) -> Response:
-        """401 with one challenge an algorithm, MD5 first: JsSIP looks at no other. Telephones get SHA-256 only
+        """401 with one challenge an algorithm, MD5 first: JsSIP looks at no other. Telephones get
+        SHA-256 only
         where an administrator says so: some (libre before 2.0) give up when any challenge is not MD5, against
         RFC 8760 2.4. Whoever answers with SHA-256 unasked is checked by it all the same."""
         nonce = self._nonces.issue(now)
