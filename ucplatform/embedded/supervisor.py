@@ -16,6 +16,7 @@ from ucplatform.embedded.watch import STOPPED, Timing, Watch
 
 PUBLISH_EVERY_S = 5
 PUBLISHED_FOR_S = 15
+IMPATIENCE_S = 0.7
 
 
 def to_screen(text: str) -> None:
@@ -50,6 +51,7 @@ class Supervisor:
         self.news = asyncio.Event()
         self.over = asyncio.Event()
         self.status = 0
+        self.asked_at = 0.0
         self.announced = False
         self.locks: list[TextIO] = []
 
@@ -70,13 +72,15 @@ class Supervisor:
         return self.status
 
     def _asked(self, number: signal.Signals) -> None:
-        """First time: stop. Second time: at once."""
-        if self.over.is_set():
+        """First time: stop. Again, after a moment (a terminal and its shell may both send the same): at once."""
+        now = time.monotonic()
+        if not self.over.is_set():
+            self.screen(f"{number.name}: stopping")
+            self.asked_at = now
+            self.over.set()
+        elif now - self.asked_at > IMPATIENCE_S:
             for watch in self.watches:
                 watch.kill()
-        else:
-            self.screen(f"{number.name}: stopping")
-            self.over.set()
 
     def _changed(self, watch: Watch) -> None:
         self.news.set()

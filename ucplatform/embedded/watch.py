@@ -168,4 +168,6 @@ class Watch:
         self.log.close()
 
     def kill(self) -> None:
+        """End it now, for good."""
+        self.stopping.set()
         self.process.signal(signal.SIGKILL)
