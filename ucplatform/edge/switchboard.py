@@ -179,7 +179,11 @@ class Switchboard:
         self._run(self._endpoint.deliver(message, flow, now))
 
     def _trace_message(self, message: Request | Response, direction: str, flow: Flow, data: bytes) -> None:
-        place = self.calls.place(message, incoming=direction == "in")
+        try:
+            place = self.calls.place(message, incoming=direction == "in")
+        except ParseError:
+            # Our 400 to a malformed request carries its malformed headers back: it belongs to no call.
+            return
         if place is not None:
             self._trace.message(place[0], place[1], time.time(), direction, flow, data)
         else:
