@@ -23,6 +23,8 @@ from ucplatform.pbx.ports import Account
 from ucplatform.sip.flow import hostport
 
 TRACE_HOURS = 24
+#: an edge that cannot read back its registrations is no use: it waits this long for Redis, then gives up
+REDIS_SECONDS = 10.0
 
 
 class Database(NamedTuple):
@@ -76,7 +78,7 @@ class Edge:
         accounts = Accounts(settings.REDIS_URL, database.accounts, database.version, database.options)
         await self._begin(accounts.start, accounts.close)
         store = Store(settings.REDIS_URL)
-        await self._begin(store.start, store.close)
+        await self._begin(lambda: store.start(REDIS_SECONDS), store.close)
         trace = TraceWriter(settings.UC_TRACE_DIR, settings.UC_EDGE_ID, _retention(accounts))
         self._undo.append(lambda: asyncio.to_thread(trace.close))
         journal = Journal(

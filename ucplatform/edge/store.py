@@ -43,17 +43,30 @@ class Store:
         self._values: dict[str, Value] = {}
         self._dirty: dict[str, None] = {}
         self._wake = asyncio.Event()
+        self._reached = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
         self._task: asyncio.Task[None] | None = None
         self._redis: Redis | None = None
         self._run_id: str | None = None
-        self.available = False
+        #: whether the last word from Redis was a good one; None before there was any
+        self.available: bool | None = None
+        #: values not taken because too many others are kept
         self.dropped = 0
+        self._full = False
 
-    async def start(self) -> None:
-        """Begin writing."""
+    async def start(self, patience: float = 0.0) -> None:
+        """Begin writing. With `patience` wait as many seconds for Redis; TimeoutError when it does not
+        come.
+        """
         self._task = asyncio.get_running_loop().create_task(self._run())
+        if patience:
+            try:
+                async with asyncio.timeout(patience):
+                    await self._reached.wait()
+            except TimeoutError:
+                where = self._url.rpartition("@")[2]  # the part before may be a password
+                raise TimeoutError(f"no Redis at {where} within {patience:g} s") from None
 
     def put(self, key: str, text: str, ttl: float | None = None) -> None:
         """Store `text` under `key`, for `ttl` seconds when given."""
@@ -67,8 +80,12 @@ class Store:
         if key not in self._values and len(self._values) >= KEYS:
             self._forget_expired()
             if len(self._values) >= KEYS:
+                if not self._full:
+                    log.error("store-full", keys=KEYS)
+                self._full = True
                 self.dropped += 1
                 return
+            self._full = False
         self._values[key] = value
         self._dirty[key] = None
         self._idle.clear()
@@ -113,15 +130,23 @@ class Store:
         while True:
             try:
                 await self._write()
+                self._found()
                 delay = FIRST_RETRY
                 await self._wait()
             except (TimeoutError, RedisError, OSError) as error:
-                if self.available or (self._run_id is None and delay == FIRST_RETRY):
+                if self.available is not False:
                     log.warning("store-away", error=error)
                 self.available = False
                 await self._disconnect()
                 await asyncio.sleep(delay)
                 delay = min(delay * 2, LAST_RETRY)
+
+    def _found(self) -> None:
+        """Everything noted is written."""
+        if not self.available:
+            log.info("store-ready")
+        self.available = True
+        self._reached.set()
 
     async def _wait(self) -> None:
         """Until there is something to write, or it is time to look after Redis."""
@@ -162,11 +187,11 @@ class Store:
                 pipeline.set(key, value.text)
             else:
                 pipeline.set(key, value.text, px=max(1, int((value.expires - now) * 1000)))
-        for key, outcome in zip(keys, await pipeline.execute(raise_on_error=False), strict=True):
-            if isinstance(outcome, ConnectionError | OSError):
-                raise outcome
-            if isinstance(outcome, RedisError):
-                log.error("store-refused", key=key, error=outcome)
+        outcomes = await pipeline.execute(raise_on_error=False)
+        refused = [(k, o) for k, o in zip(keys, outcomes, strict=True) if isinstance(o, Exception)]
+        if refused:  # full, read-only, still loading: these are tried again like all that was not written
+            self._dirty |= {key: None for key, _ in refused}
+            raise refused[0][1]
 
     async def _connect(self) -> None:
         """Connect, and note everything again when this is not the Redis of before, or not as it was."""
@@ -179,10 +204,7 @@ class Store:
         self._redis = redis
         if self._run_id not in (None, run_id):
             self._dirty = dict.fromkeys(self._values)
-        if not self.available:
-            log.info("store-ready", writing=len(self._dirty))
         self._run_id = run_id
-        self.available = True
 
     async def _disconnect(self) -> None:
         redis, self._redis = self._redis, None
