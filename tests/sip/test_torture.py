@@ -1,4 +1,4 @@
-"""Messages from files: ours under tests/data/sip, and those of RFC 4475 where a copy lies beside the repository."""
+"""Messages from files: ours in tests/data/sip, and those of RFC 4475 where a copy lies beside the project."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def read_table(path: Path) -> list[dict[str, str]]:
 
 
 def rfc4475_cases() -> list[tuple[Path, str]]:
-    """(file, outcome) from the shared table; nothing where there is no copy: our own files are always tested."""
+    """(file, outcome) from the table of the copy, if there is one; our own files are always tested."""
     if not (RFC4475 / "EXPECT.tsv").is_file():
         return []
     cases = []
@@ -80,7 +80,9 @@ def test_writes_what_it_reads(path: Path) -> None:
 
 
 def test_every_file_has_an_outcome() -> None:
-    assert {path.stem for path in OURS.glob("*.sip")} == {row["file"] for row in read_table(OURS / "EXPECT.tsv")}
+    assert {path.stem for path in OURS.glob("*.sip")} == {
+        row["file"] for row in read_table(OURS / "EXPECT.tsv")
+    }
 
 
 def ours(name: str) -> Request:
@@ -123,4 +125,8 @@ def test_unknown_scheme_counts_as_no_credentials() -> None:
 def test_replaces_is_typed() -> None:
     replaces = ours("replaces").replaces
     assert replaces is not None
-    assert (replaces.call_id, replaces.to_tag, replaces.from_tag) == ("98732@sip.example.com", "ff87ff", "r33th4x0r")
+    assert (replaces.call_id, replaces.to_tag, replaces.from_tag) == (
+        "98732@sip.example.com",
+        "ff87ff",
+        "r33th4x0r",
+    )
