@@ -23,7 +23,7 @@ class Address:
         if text.startswith("unix:"):
             return cls(path="/" + text.removeprefix("unix:").lstrip("/"))
         host, colon, port = text.strip().rpartition(":")
-        if not colon or not port.isdecimal() or not 0 < int(port) < 65536:
+        if not (colon and port.isascii() and port.isdecimal()) or not 0 < int(port) < 65536:
             raise AddressError(f"{text!r} is not host:port")
         return cls(host.strip("[]") or "0.0.0.0", int(port))
 

@@ -11,11 +11,12 @@ from pathlib import Path
 from ucplatform.embedded.logfile import MAX_LINE, RoleLog
 
 PR_SET_PDEATHSIG = 1
+LAST_WORDS_S = 1.0
 libc = ctypes.CDLL(None, use_errno=True)
 
 
 class Process:
-    """Started once; `wait` returns the exit status when the process and its output have ended."""
+    """Started once; `wait` returns the exit status when it has ended."""
 
     def __init__(
         self, command: Sequence[str], environment: Mapping[str, str], directory: Path, log: RoleLog
@@ -36,17 +37,28 @@ class Process:
             if os.getppid() != parent:  # it died before the line above
                 os._exit(1)
 
+        # A pipe of our own: asyncio's would delay the end of the process to that of the last one who holds it.
+        output, theirs = os.pipe()
         self.started = time.time()
-        self.child = await asyncio.create_subprocess_exec(
-            *self.command,
-            env=self.environment,
-            cwd=self.directory,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-            limit=4 * MAX_LINE,
-            start_new_session=True,
-            preexec_fn=die_with_parent,
+        try:
+            self.child = await asyncio.create_subprocess_exec(
+                *self.command,
+                env=self.environment,
+                cwd=self.directory,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=theirs,
+                stderr=theirs,
+                start_new_session=True,
+                preexec_fn=die_with_parent,
+            )
+        except OSError:
+            os.close(output)
+            raise
+        finally:
+            os.close(theirs)
+        self.reader = asyncio.StreamReader(limit=4 * MAX_LINE)
+        self.pipe, _ = await asyncio.get_running_loop().connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(self.reader), os.fdopen(output, "rb", buffering=0)
         )
 
     @property
@@ -56,14 +68,15 @@ class Process:
 
     async def wait(self) -> int:
         """Copy output to the log until the process ends; negative is the signal that ended it."""
-        assert self.child is not None and self.child.stdout is not None  # ours: start() comes first
-        reading = asyncio.create_task(self._copy(self.child.stdout))
+        assert self.child is not None  # ours: start() comes first
+        reading = asyncio.create_task(self._copy(self.reader))
         try:
             status = await self.child.wait()
-            self.signal(signal.SIGKILL)  # what it left behind in its group: also the last holders of the pipe
-            await reading
+            self.signal(signal.SIGKILL)  # what it left behind in its group
+            await asyncio.wait([reading], timeout=LAST_WORDS_S)
         finally:
             reading.cancel()
+            self.pipe.close()
         return status
 
     async def _copy(self, output: asyncio.StreamReader) -> None:

@@ -9,7 +9,7 @@ from ucplatform import settings as defaults
 from ucplatform.embedded import front, redis
 from ucplatform.embedded.address import Address, Port
 from ucplatform.embedded.plan import LAST_STAGE, Plan, Role
-from ucplatform.embedded.probe import BeatProbe, HttpProbe, NgProbe, RedisProbe, redis_client
+from ucplatform.embedded.probe import BeatProbe, FrontProbe, HttpProbe, NgProbe, RedisProbe, redis_client
 from ucplatform.embedded.programs import caddy
 
 PYTHON = (sys.executable, "-u")
@@ -70,7 +70,7 @@ def front_role(settings: Any) -> Role:
     return Role(
         name="front",
         command=(caddy(), "run", "--adapter", "caddyfile", "--config", str(house.write())),
-        probe=HttpProbe(http.reachable, "/healthz/front"),
+        probe=FrontProbe(HttpProbe(http.reachable, "/healthz/front"), house.https.reachable),
         ports=ports(settings, ("UC_HTTP", "tcp"), ("UC_HTTPS", "tcp")),
         environment={"XDG_DATA_HOME": home, "XDG_CONFIG_HOME": home},
     )

@@ -72,7 +72,7 @@ class Supervisor:
         return self.status
 
     def _asked(self, number: signal.Signals) -> None:
-        """First time: stop. Again, after a moment (a terminal and its shell may both send the same): at once."""
+        """First time: stop. Again, and not at once (a terminal and a shell may both send it): kill."""
         now = time.monotonic()
         if not self.over.is_set():
             self.screen(f"{number.name}: stopping")
