@@ -2,12 +2,12 @@
 
 import asyncio
 import logging
-import os
 import socket
 import subprocess
 import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -89,13 +89,22 @@ async def until(condition: Callable[[], object | Awaitable[object]], seconds: fl
             await asyncio.sleep(0.01)
 
 
-@pytest.fixture
-def valkey() -> Iterator[Valkey]:
+@contextmanager
+def running_valkey() -> Iterator[Valkey]:
+    """A server in a directory of its own, whose path is short enough for a socket."""
     with tempfile.TemporaryDirectory(prefix="uc-valkey-") as directory:
         server = Valkey(Path(directory))
         server.start()
+        try:
+            yield server
+        finally:
+            server.kill()
+
+
+@pytest.fixture
+def valkey() -> Iterator[Valkey]:
+    with running_valkey() as server:
         yield server
-        server.kill()
 
 
 class Lines(logging.Handler):
@@ -159,19 +168,3 @@ async def station() -> AsyncIterator[Callable[..., Awaitable[Station]]]:
     yield make
     for each in made:
         await each.transports.close()
-
-
-def free_port() -> int:
-    """A TCP port of 127.0.0.1 that nobody has."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def alive(pid: int) -> bool:
-    """Whether a process with this id exists."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True

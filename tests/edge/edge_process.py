@@ -11,6 +11,7 @@ from ucplatform.edge.loop import install
 install()
 
 from tests.edge.responder import Responder  # noqa: E402  after install
+from ucplatform.edge.limits import Limits  # noqa: E402
 from ucplatform.edge.process import Database, Edge  # noqa: E402
 from ucplatform.edge.server import EdgeServer  # noqa: E402
 from ucplatform.pbx.ports import Account  # noqa: E402
@@ -50,7 +51,7 @@ def main() -> None:
         ingest=ingest,
         transient=(OSError,),
     )
-    edge = Edge(settings, database, Bench)
+    edge = Edge(settings, database, Bench, Limits(**given.get("limits", {})))
     server = EdgeServer(
         edge.app, settings.UC_EDGE_SOCKET, limits=edge.limits, on_start=edge.start, on_stop=edge.stop
     )

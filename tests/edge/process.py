@@ -24,6 +24,7 @@ class EdgeProcess:
         self.socket = str(directory / "edge.sock")
         self._settings = {"UC_DATA_DIR": str(directory), "REDIS_URL": redis_url, **settings}
         self.lines: list[str] = []
+        self._ready = ""
         self._changed = asyncio.Event()
         self._reader: asyncio.Task[None] | None = None
         self.process: asyncio.subprocess.Process
@@ -31,7 +32,7 @@ class EdgeProcess:
     async def start(self) -> "EdgeProcess":
         """Run it and wait until it says that it is ready."""
         await self.launch()
-        await self.line("edge-ready")
+        self._ready = await self.line("edge-ready")
         return self
 
     async def launch(self) -> None:
@@ -72,7 +73,7 @@ class EdgeProcess:
 
     def address(self, kind: str) -> tuple[str, int]:
         """Where it listens with udp, tcp or tls."""
-        found = re.search(rf"{kind}=([\d.]+):(\d+)", self.about("edge-ready")[0])
+        found = re.search(rf"{kind}=([\d.]+):(\d+)", self._ready)
         assert found
         return found[1], int(found[2])
 

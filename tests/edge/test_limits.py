@@ -2,7 +2,13 @@
 
 import pytest
 
-from ucplatform.edge.limits import Admission
+from ucplatform.edge.limits import Admission, Limits
+
+
+def test_what_the_security_rules_say() -> None:
+    limits = Limits()
+    assert limits.max_message == 64 * 1024 and limits.max_headers == 8 * 1024
+    assert limits.idle_s == 10 and limits.connections_per_address == 100
 
 
 def test_counts_each_address_by_itself() -> None:

@@ -25,6 +25,8 @@ from ucplatform.sip.flow import hostport
 TRACE_HOURS = 24
 #: an edge that cannot read back its registrations is no use: it waits this long for Redis, then gives up
 REDIS_SECONDS = 10.0
+#: an engine that is there answers in far less; calls of an earlier life are asked after next
+MEDIA_SECONDS = 0.5
 
 
 class Database(NamedTuple):
@@ -47,7 +49,13 @@ class Edge:
     media=, loop=)` makes the switchboard once the directory is loaded.
     """
 
-    def __init__(self, settings: Any, database: Database, switchboard: Callable[..., Any]) -> None:
+    def __init__(
+        self,
+        settings: Any,
+        database: Database,
+        switchboard: Callable[..., Any],
+        limits: Limits | None = None,
+    ) -> None:
         self._settings = settings
         self._database = database
         self._make_switchboard = switchboard
@@ -55,7 +63,7 @@ class Edge:
         self._ready = asyncio.Event()
         self._undo: list[Callable[[], Awaitable[object]]] = []
         self._switchboard: Any = None
-        self.limits = Limits()
+        self.limits = limits or Limits()
         self.transports = Transports(
             on_data=lambda data, flow: self._switchboard.on_data(data, flow),
             on_flow_lost=lambda flow, reason: self._switchboard.on_flow_lost(flow, reason),
@@ -86,7 +94,7 @@ class Edge:
         )
         self._undo.append(lambda: asyncio.to_thread(journal.close))
         media = MediaClient([settings.UC_GATEWAY_NG], subscriber=f"edge-{settings.UC_EDGE_ID}")
-        await self._begin(media.start, media.close)
+        await self._start_media(media)
         switchboard = self._make_switchboard(
             accounts=accounts,
             store=store,
@@ -110,6 +118,21 @@ class Edge:
     ) -> None:
         self._undo.append(stop)
         await start()
+
+    async def _start_media(self, media: MediaClient) -> None:
+        """Look for the engines.
+
+        One that is away must not keep phones from registering, so it is not waited for.
+        """
+        looking = asyncio.get_running_loop().create_task(media.start())
+
+        async def stop() -> None:
+            looking.cancel()
+            await asyncio.gather(looking, return_exceptions=True)
+            await media.close()
+
+        self._undo.append(stop)
+        await asyncio.wait([looking], timeout=MEDIA_SECONDS)
 
     async def stop(self) -> None:
         """Stop everything that was started, last first; one that fails does not keep the others."""

@@ -187,11 +187,9 @@ class Store:
                 pipeline.set(key, value.text)
             else:
                 pipeline.set(key, value.text, px=max(1, int((value.expires - now) * 1000)))
-        outcomes = await pipeline.execute(raise_on_error=False)
-        refused = [(k, o) for k, o in zip(keys, outcomes, strict=True) if isinstance(o, Exception)]
-        if refused:  # full, read-only, still loading: these are tried again like all that was not written
-            self._dirty |= {key: None for key, _ in refused}
-            raise refused[0][1]
+        for outcome in await pipeline.execute(raise_on_error=False):
+            if isinstance(outcome, Exception):
+                raise outcome  # full, read-only, still loading: all are written again
 
     async def _connect(self) -> None:
         """Connect, and note everything again when this is not the Redis of before, or not as it was."""
