@@ -136,12 +136,12 @@ class Gatekeeper:
         )
 
     def _challenge(self, request: Request, flow: Flow, now: float, *, stale: bool = False) -> Response:
-        """401 with one challenge an algorithm, MD5 first: JsSIP looks at no other. Telephones get
-        SHA-256 only
-        where an administrator says so: some (libre before 2.0) give up when any challenge is not MD5, against
-        RFC 8760 2.4. Whoever answers with SHA-256 unasked is checked by it all the same."""
+        """401 with one challenge an algorithm, MD5 first. Browsers get MD5 alone: JsSIP reads only the last
+        of several and knows no other. Telephones get SHA-256 too where an administrator says so: some (libre
+        before 2.0) give up when any challenge is not MD5, against RFC 8760 2.4. Whoever answers with SHA-256
+        unasked is checked by it all the same."""
         nonce = self._nonces.issue(now)
-        both = flow.websocket or self.offer_sha256
+        both = self.offer_sha256 and not flow.websocket
         headers = [
             ("WWW-Authenticate", str(Challenge(self._realm, nonce, algorithm, "auth", stale)))
             for algorithm in (("MD5", "SHA-256") if both else ("MD5",))
