@@ -37,7 +37,7 @@ class Process:
             if os.getppid() != parent:  # it died before the line above
                 os._exit(1)
 
-        # A pipe of our own: asyncio's would delay the end of the process to that of the last one who holds it.
+        # A pipe of our own: with asyncio's, a process has not ended before the last one who holds the pipe.
         output, theirs = os.pipe()
         self.started = time.time()
         try:
