@@ -20,6 +20,7 @@ from ucplatform.sip.uri import Uri
 
 DATA = Path(__file__).resolve().parents[1] / "data" / "sip"
 SEEDS = [path.read_bytes() for path in sorted(DATA.glob("*.sip"))]
+VALID = [seed for seed in SEEDS if seed.count(b"ontent-Length:") == 1 and b"\r\n\r\n" in seed]
 LIMIT = 0.05
 
 quick = settings(
@@ -109,14 +110,16 @@ hostile = st.sampled_from(
 
 @st.composite
 def mutated(draw: st.DrawFn) -> bytes:
-    """A message from the files with a few cuts, insertions and repetitions."""
-    data = draw(st.sampled_from(SEEDS))
-    for _ in range(draw(st.integers(1, 4))):
-        start = draw(st.integers(0, len(data)))
-        end = min(len(data), start + draw(st.integers(0, 12)))
-        times = draw(st.sampled_from([1, 1, 1, 2, 200]))
-        data = data[:start] + draw(hostile | st.binary(max_size=8)) * times + data[end:]
-    return data
+    """A message from the files, most often one that is valid, with up to three places changed in some lines."""
+    lines = draw(st.sampled_from(VALID) | st.sampled_from(VALID + SEEDS)).split(b"\r\n")
+    for _ in range(draw(st.integers(1, 3))):
+        number = draw(st.sampled_from(range(len(lines))))
+        line = lines[number]
+        start = draw(st.sampled_from(range(len(line) + 1)))
+        end = start + draw(st.sampled_from((0, 0, 1, 5)))
+        times = draw(st.sampled_from((1, 1, 1, 2, 200)))
+        lines[number] = line[:start] + draw(hostile | st.binary(max_size=8)) * times + line[end:]
+    return b"\r\n".join(lines)
 
 
 @quick
