@@ -110,7 +110,7 @@ hostile = st.sampled_from(
 
 @st.composite
 def mutated(draw: st.DrawFn) -> bytes:
-    """A message from the files, most often one that is valid, with up to three places changed in some lines."""
+    """A message from the files, most often a valid one, with up to three places changed."""
     lines = draw(st.sampled_from(VALID) | st.sampled_from(VALID + SEEDS)).split(b"\r\n")
     for _ in range(draw(st.integers(1, 3))):
         number = draw(st.sampled_from(range(len(lines))))
