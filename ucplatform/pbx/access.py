@@ -81,16 +81,14 @@ class Gatekeeper:
         credentials = self._credentials(request)
         if credentials is None:
             return Denied(self._challenge(request, flow, now), None)
-        verdict = self._nonces.check(credentials.nonce, credentials.nc, now)
-        if verdict is not Verdict.GOOD:
-            # A forged nonce may be one of an earlier life of this edge: a fresh challenge tells a good
-            # client enough.
-            return Denied(self._challenge(request, flow, now, stale=True), None, credentials.username)
         secret = self._secret(credentials.username, flow)
         expected = secret.md5 if credentials.algorithm.upper() == "MD5" else secret.sha256
         good = verify(credentials, request.method, expected, request.body)
         if not good or secret.account is None or not secret.account.enabled:
             return Denied(make_response(request, 403), "wrong-credentials", credentials.username)
+        # Only now: checking uses up the nonce's count, which a stranger must not be able to do.
+        if self._nonces.check(credentials.nonce, credentials.nc, now) is not Verdict.GOOD:
+            return Denied(self._challenge(request, flow, now, stale=True), None, credentials.username)
         if secret.session:
             self._pages[credentials.username] = (flow.id, secret)
         if request.from_.uri.username != secret.account.number:
