@@ -48,3 +48,5 @@ def test_a_trusted_proxy_is_not_counted(trusted: str) -> None:
     assert all(admission.admit("192.0.2.1") for _ in range(10))
     admission.release("192.0.2.1")
     assert admission.admit("198.51.100.1") and not admission.admit("198.51.100.1")
+    assert admission.trusts("192.0.2.1") and admission.trusts("::ffff:192.0.2.1")
+    assert not admission.trusts("198.51.100.1") and not admission.trusts("a.example")

@@ -9,10 +9,12 @@ import time
 from pathlib import Path
 
 import pytest
+import websockets
 
 from tests.edge.conftest import Valkey
-from tests.edge.process import EdgeProcess, closed
+from tests.edge.process import PROXY, EdgeProcess, closed
 from tests.edge.responder import options
+from ucplatform.edge.addresses import Routes
 from ucplatform.edge.redis_link import connect
 from ucplatform.edge.server import endpoint, remove_stale
 
@@ -102,6 +104,25 @@ async def test_a_taken_tcp_address_for_http_is_a_clear_error(tmp_path: Path, val
         await edge.launch()
         assert await edge.ended() == 1
         assert edge.about("Address already in use")
+
+
+async def test_believes_a_front_door_on_another_machine_only_when_told(
+    tmp_path: Path, valkey: Valkey
+) -> None:
+    """In containers the front door reaches the edge over TCP, from an address that UC_SIP_TRUSTED names."""
+    own = Routes().local("192.0.2.1")  # any address of this machine but loopback
+    for trusted, seen in (([own], "198.51.100.7:0"), ([], own)):
+        with socket.create_server((own, 0)) as probe:
+            port = probe.getsockname()[1]
+        edge = await EdgeProcess(
+            tmp_path, valkey.url, UC_EDGE_SOCKET=f"{own}:{port}", UC_SIP_TRUSTED=trusted
+        ).start()
+        async with websockets.connect(
+            f"ws://{own}:{port}/sip", subprotocols=["sip"], additional_headers=PROXY, compression=None
+        ) as connection:
+            await connection.send(options(via="WSS").decode())
+            assert f" {seen}" in str(await connection.recv())
+        await edge.stop()
 
 
 async def test_starts_again_after_kill_9(tmp_path: Path, valkey: Valkey) -> None:

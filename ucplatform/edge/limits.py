@@ -35,19 +35,21 @@ class Admission:
         self._trusted = [ipaddress.ip_network(item, strict=False) for item in trusted]
         self._open: dict[str, int] = {}
 
+    def trusts(self, host: str) -> bool:
+        """Whether `host` is one of the proxies in front."""
+        address = _parse(host)
+        return address is not None and any(
+            address in network for network in self._trusted if network.version == address.version
+        )
+
     def _key(self, host: str) -> str | None:
         """What `host` is counted under; None when it is not counted."""
-        try:
-            address = ipaddress.ip_address(host.partition("%")[0])
-        except ValueError:
-            return host
-        if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
-            address = address.ipv4_mapped
-        if any(address in network for network in self._trusted if network.version == address.version):
+        if self._trusted and self.trusts(host):
             return None
-        if address.version == 6:
+        address = _parse(host)
+        if isinstance(address, ipaddress.IPv6Address):
             return str(ipaddress.ip_network((address, 64), strict=False))
-        return str(address)
+        return host if address is None else str(address)
 
     def admit(self, host: str) -> bool:
         """Count one more connection of `host`; False, and not counted, when it has too many."""
@@ -74,3 +76,12 @@ class Admission:
         """Open connections that count towards the limit of `host`."""
         key = self._key(host)
         return 0 if key is None else self._open.get(key, 0)
+
+
+def _parse(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """A numeric address, an IPv4 one undressed of IPv6; None for anything else."""
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return None
+    return getattr(address, "ipv4_mapped", None) or address

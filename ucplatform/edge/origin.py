@@ -7,6 +7,8 @@ from urllib.parse import urlsplit
 from ucplatform.sip.flow import Address
 
 Headers = dict[bytes, bytes]
+#: an address of the server's scope; None on a unix socket
+Client = tuple[str, int] | None
 
 DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 
@@ -39,38 +41,34 @@ def origin_allowed(headers: Headers, allowed: Iterable[str], *, secure: bool) ->
     return theirs == own or any(theirs == canonical(item) for item in allowed)
 
 
-def from_front(client: tuple[str, int] | None) -> bool:
-    """Whether the connection came from our own front door, whose forwarding headers are believed."""
-    return client is None or ipaddress.ip_address(client[0]).is_loopback
+def peer_address(headers: Headers, client: Client, *, believed: bool) -> Address | None:
+    """The true peer: behind our front door the last address of X-Forwarded-For, which is the one it saw
+    itself.
 
-
-def peer_address(headers: Headers, client: tuple[str, int] | None) -> Address | None:
-    """The true peer: the last address of X-Forwarded-For (the one that our front door saw) when it is
-    behind that.
-
-    None when the header is there but holds no address.
+    `believed` says that the connection came from the front door. None when the header holds no address.
     """
-    if from_front(client) and b"x-forwarded-for" in headers:
-        last = headers[b"x-forwarded-for"].decode("latin-1").rpartition(",")[2].strip().strip("[]")
-        try:
-            return str(ipaddress.ip_address(last.partition("%")[0])), 0
-        except ValueError:
-            return None
+    if believed and b"x-forwarded-for" in headers:
+        last = headers[b"x-forwarded-for"].decode("latin-1").rpartition(",")[2]
+        return _address(last)
     return (client[0], client[1]) if client else ("127.0.0.1", 0)
 
 
-def local_address(
-    headers: Headers, client: tuple[str, int] | None, server: tuple[str, int] | None
-) -> Address:
+def local_address(headers: Headers, server: Client, *, believed: bool) -> Address:
     """Our address as the peer sees it: X-UC-Local from the front door, else the socket's own."""
-    if from_front(client) and b"x-uc-local" in headers:
-        try:
-            return str(ipaddress.ip_address(headers[b"x-uc-local"].decode("latin-1").strip("[] "))), 0
-        except ValueError:
-            pass
-    return (server[0], server[1] or 0) if server and server[1] is not None else ("127.0.0.1", 0)
+    told = _address(headers.get(b"x-uc-local", b"").decode("latin-1")) if believed else None
+    if told is not None:
+        return told
+    return (server[0], server[1]) if server and server[1] is not None else ("127.0.0.1", 0)
 
 
-def is_secure(headers: Headers, client: tuple[str, int] | None) -> bool:
+def is_secure(headers: Headers, *, believed: bool) -> bool:
     """Whether the peer came over TLS, as the front door says."""
-    return from_front(client) and headers.get(b"x-forwarded-proto", b"").strip().lower() in (b"https", b"wss")
+    return believed and headers.get(b"x-forwarded-proto", b"").strip().lower() in (b"https", b"wss")
+
+
+def _address(text: str) -> Address | None:
+    """A numeric address without a port, which HTTP does not tell: 0."""
+    try:
+        return str(ipaddress.ip_address(text.strip().strip("[]").partition("%")[0])), 0
+    except ValueError:
+        return None

@@ -67,6 +67,18 @@ class EdgeWebSocket(WebSocketProtocol):
         self.line = DirectLine(self)
         self._message_began: float | None = None
 
+    def dataReceived(self, data: bytes) -> None:
+        # Autobahn's own formats a log line that nobody reads, for every piece of data; so does sendData.
+        if self.failedByMe and self.state == self.STATE_CLOSING:
+            return  # the rest of what was refused is not kept; it is dropped when the close times out
+        self._dataReceived(data)
+
+    def sendData(self, data: bytes, sync: bool = False, chopsize: int | None = None) -> None:
+        if self.state == self.STATE_OPEN and not (sync or chopsize or self.send_queue):
+            self.transport.write(data)
+        else:
+            super().sendData(data, sync, chopsize)
+
     def onMessageBegin(self, isBinary: bool) -> None:
         self._message_began = asyncio.get_running_loop().time()
         super().onMessageBegin(isBinary)

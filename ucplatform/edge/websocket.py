@@ -5,6 +5,7 @@ message.
 """
 
 import asyncio
+import ipaddress
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Protocol
 
@@ -12,7 +13,7 @@ from channels.consumer import AsyncConsumer
 from channels.exceptions import StopConsumer
 
 from ucplatform.edge import log
-from ucplatform.edge.origin import Headers, is_secure, local_address, origin_allowed, peer_address
+from ucplatform.edge.origin import Client, Headers, is_secure, local_address, origin_allowed, peer_address
 from ucplatform.edge.transports import Transports
 from ucplatform.sip.flow import Flow, hostport
 
@@ -134,8 +135,9 @@ class SipConsumer(AsyncConsumer):
     async def _connect(self) -> None:
         headers: Headers = dict(self.scope["headers"])
         client = self.scope.get("client")
-        peer = peer_address(headers, client)
-        secure = is_secure(headers, client)
+        believed = self._from_front(client)
+        peer = peer_address(headers, client, believed=believed)
+        secure = is_secure(headers, believed=believed)
         transport = "wss" if secure else "ws"
         refusal = self._refusal(headers, secure)
         if peer is None:
@@ -150,11 +152,17 @@ class SipConsumer(AsyncConsumer):
         self._counted = peer[0]
         await self._ready()
         await self.base_send({"type": "websocket.accept", "subprotocol": SUBPROTOCOL})
-        local = local_address(headers, client, self.scope.get("server"))
+        local = local_address(headers, self.scope.get("server"), believed=believed)
         flow = Flow(self._transports.new_id(transport), transport, local, peer)
         self._connection = WebSocketConnection(self._transports, self.scope[LINE], flow)
         self.scope[LINE].who = self._connection.who()
         self._transports.opened(self._connection)
+
+    def _from_front(self, client: Client) -> bool:
+        """Whether our own front door opened this connection, so that its forwarding headers are believed."""
+        if client is None:
+            return True  # the unix socket is ours alone
+        return ipaddress.ip_address(client[0]).is_loopback or self._transports.admission.trusts(client[0])
 
     def _refusal(self, headers: Headers, secure: bool) -> str | None:
         """Why this connection is not wanted, None when it is."""
