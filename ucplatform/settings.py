@@ -225,16 +225,17 @@ ACCOUNT_ADAPTER = "ucplatform.web.sign_in.AccountAdapter"
 ACCOUNT_LOGIN_METHODS = {"username", "email"}
 ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*", "password2*"]
 ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS = False
+ACCOUNT_SESSION_REMEMBER = True
 ACCOUNT_LOGOUT_REDIRECT_URL = "/accounts/login/"
 ACCOUNT_RATE_LIMITS = {"login": "120/m/ip", "login_failed": None}  # failures are counted by axes
 # (address, account) together: one bad guesser must not lock out the office behind the same address.
 AXES_LOCKOUT_PARAMETERS = [["ip_address", "username"]]
-AXES_USERNAME_FORM_FIELD = "login"
+AXES_USERNAME_CALLABLE = "ucplatform.web.sign_in.account_name"
 AXES_FAILURE_LIMIT = 8
 AXES_COOLOFF_TIME = 0.25  # hours
 AXES_RESET_ON_SUCCESS = True
 AXES_LOCKOUT_TEMPLATE = "account/locked.html"
-AXES_VERBOSE = False
 
 # UC_EMAIL_URL is smtp://user:password@host:port (STARTTLS) or smtps://… (TLS); without it mails become files.
 mail = urlsplit(env("UC_EMAIL_URL"))

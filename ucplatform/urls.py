@@ -19,5 +19,5 @@ urlpatterns = [
     path("accounts/", include("allauth.urls")),
     path("admin/logout/", logout),  # through allauth too: its sign-out closes the person's lines
     path("admin/", admin.site.urls),
-    re_path(r"^(?P<page>[a-z0-9/_-]*)$", views.shell, name="shell"),
+    re_path(r"^(?!(?:api|accounts|admin|static|sip|events)(?:/|$))[a-z0-9/_-]*$", views.shell, name="shell"),
 ]

@@ -73,8 +73,8 @@ def traced(alice, bob, record):
 
 
 @pytest.fixture
-def ladder(page, traced, alice):
-    return page(alice).get(f"/api/v1/calls/{traced}/messages").json()
+def ladder(visitor, traced, alice):
+    return visitor(alice).get(f"/api/v1/calls/{traced}/messages").json()
 
 
 def test_lanes_stand_in_the_order_of_the_call(ladder):
@@ -113,16 +113,16 @@ def test_detail_names_codecs_and_events(ladder):
     assert ladder["items"][5]["text"] is None
 
 
-def test_parties_and_administrators_only(page, traced, bob, charlie, admin):
+def test_parties_and_administrators_only(visitor, traced, bob, charlie, admin):
     path = f"/api/v1/calls/{traced}/messages"
-    assert page(bob).get(path).status_code == 200
-    assert page(admin).get(path).status_code == 200
-    assert page(charlie).get(path).status_code == 404
-    assert page().get(path).status_code == 401
+    assert visitor(bob).get(path).status_code == 200
+    assert visitor(admin).get(path).status_code == 200
+    assert visitor(charlie).get(path).status_code == 404
+    assert visitor().get(path).status_code == 401
 
 
-def test_a_call_whose_trace_is_gone_has_lanes_and_no_rows(page, alice, bob, record):
+def test_a_call_whose_trace_is_gone_has_lanes_and_no_rows(visitor, alice, bob, record):
     actions.ingest([record(result="missed", legs=[])])
-    answer = page(alice).get(f"/api/v1/calls/{Call.objects.get().pk}/messages").json()
+    answer = visitor(alice).get(f"/api/v1/calls/{Call.objects.get().pk}/messages").json()
     assert answer["items"] == []
     assert [lane["id"] for lane in answer["lanes"]] == ["caller", "server"]

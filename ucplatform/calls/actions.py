@@ -43,10 +43,10 @@ def clean(value: Any) -> Any:
 
 
 def search_text(record: dict[str, Any]) -> str:
-    """What the history's search looks through."""
+    """What the history's search looks through: names and numbers, folded."""
     parties = [record.get("caller") or {}, record.get("callee") or {}]
     words = [party.get(key) or "" for party in parties for key in ("number", "name")]
-    return clip(" ".join([*words, str(record.get("dialled") or "")]), 1000).casefold()
+    return directory.fold(clip(" ".join([*words, str(record.get("dialled") or "")]), 1000))
 
 
 def call_of(record: dict[str, Any], holders: dict[str, int]) -> Call:

@@ -13,6 +13,7 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from ucplatform.calls.models import Call, Result
+from ucplatform.directory import actions as directory
 
 Period = Literal["today", "week", "month", "all"]
 Direction = Literal["in", "out", "missed"]
@@ -88,7 +89,7 @@ def select(calls: QuerySet[Call], question: Question, user: Any, everyone: bool)
         calls = calls.filter(created__gte=period_begin(question.period, question.zone))
     if question.result:
         calls = calls.filter(result=question.result)
-    for word in question.q.casefold().split()[:5]:
+    for word in directory.fold(question.q).split()[:5]:
         calls = calls.filter(search__contains=word)
     mine, theirs = Q(caller_user=user), ~Q(caller_user=user) | Q(caller_user=None)
     if everyone:

@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import secrets
+import unicodedata
 from collections.abc import Iterable
 from typing import Any
 
@@ -29,6 +30,13 @@ def changed(user_ids: Iterable[int | None] = ()) -> None:
         Revision.objects.get_or_create(pk=1, defaults={"number": 1})
     notify.announce_directory(Revision.objects.get(pk=1).number)
     notify.publish(user_ids, "extension.changed")
+
+
+def fold(text: str) -> str:
+    """Text for comparison in searches: without case and accents, which databases fold each in their own
+    way."""
+    bare = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
+    return bare.casefold()
 
 
 # Secrets ----------------------------------------------------------------------------------------------------

@@ -8,10 +8,9 @@ from django.conf import settings
 from django.contrib.auth import update_session_auth_hash
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
-from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django.middleware.csrf import get_token
-from ninja import Field, Router, Schema
+from ninja import Field, Router, Schema, Status
 from ninja.errors import HttpError
 
 from ucplatform.directory import actions, adapter, sessions
@@ -126,7 +125,7 @@ def sip_credentials(request: HttpRequest, response: HttpResponse) -> dict[str, A
 
 
 @router.post("/me/password", response={204: None}, summary="Change the password; other sessions end")
-def change_password(request: HttpRequest, body: PasswordIn) -> tuple[int, None]:
+def change_password(request: HttpRequest, body: PasswordIn) -> Status:
     user = request.user
     # Through the sign-in's own path, so that guessing here counts towards the lock-out.
     if get_adapter(request).reauthenticate(user, body.old) is False:
@@ -137,21 +136,22 @@ def change_password(request: HttpRequest, body: PasswordIn) -> tuple[int, None]:
         raise HttpError(422, " ".join(error.messages)) from None
     actions.change_password(user, body.new, keep_session=request.session)
     update_session_auth_hash(request, user)
-    return 204, None
+    return Status(204, None)
 
 
 @router.post("/me/diagnostics", response={204: None}, summary="What the page found wrong with its devices")
-def diagnostics(request: HttpRequest, body: DiagnosticIn) -> tuple[int, None]:
+def diagnostics(request: HttpRequest, body: DiagnosticIn) -> Status:
     log.info("page of %s reports %s: %s", request.user.username, body.kind, body.detail)
-    return 204, None
+    return Status(204, None)
 
 
 @router.get("/people", response=list[Party], summary="Who can be called, by name or number")
 def people(request: HttpRequest, q: str = "") -> list[dict[str, str]]:
-    found = Extension.objects.filter(enabled=True).select_related("user")
-    for word in q.split()[:5]:
-        found = found.filter(
-            Q(number__startswith=word) | Q(name__icontains=word) | Q(user__name__icontains=word)
-        )
-    rows = [{"number": e.number, "name": e.name or str(e.user or e.number)} for e in found[:PEOPLE_LIMIT]]
-    return sorted(rows, key=lambda row: row["name"].casefold())
+    words = actions.fold(q[:100]).split()
+    rows = []
+    for extension in Extension.objects.filter(enabled=True).select_related("user").iterator():
+        name = extension.name or str(extension.user or extension.number)
+        text = f"{extension.number} {actions.fold(name)}"
+        if all(extension.number.startswith(word) if word.isdigit() else word in text for word in words):
+            rows.append({"number": extension.number, "name": name})
+    return sorted(rows, key=lambda row: actions.fold(row["name"]))[:PEOPLE_LIMIT]

@@ -27,4 +27,5 @@ def configuration(level: str) -> dict[str, Any]:
         "formatters": {"line": {"()": LineFormatter}},
         "handlers": {"line": {"class": "logging.StreamHandler", "formatter": "line"}},
         "root": {"handlers": ["line"], "level": level},
+        "loggers": {"axes": {"level": "WARNING"}},  # four lines for each sign-in otherwise
     }

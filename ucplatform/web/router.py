@@ -7,9 +7,11 @@ from channels.auth import AuthMiddlewareStack
 from channels.routing import ProtocolTypeRouter
 from django.http.request import split_domain_port
 
+from ucplatform.notify.adapter import REDIS_ERRORS
 from ucplatform.web import hosts
 from ucplatform.web.consumers import EventsConsumer
 
+TRY_LATER = 1013  # RFC 6455's registry: the server cannot now; the page reconnects and refetches
 log = logging.getLogger(__name__)
 
 
@@ -48,7 +50,11 @@ class EventsGate:
             await receive()
             await refuse(send)
             return
-        await self.application(scope, receive, send)
+        try:
+            await self.application(scope, receive, send)
+        except REDIS_ERRORS as error:
+            log.warning("redis is away, live events of a page end: %s", error)
+            await send({"type": "websocket.close", "code": TRY_LATER})
 
 
 def route(http: Any) -> ProtocolTypeRouter:

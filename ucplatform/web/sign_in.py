@@ -5,12 +5,22 @@ from typing import Any
 from urllib.parse import quote
 
 from allauth.account.adapter import DefaultAccountAdapter
+from django.db.models import Q
 from django.http import HttpRequest
 from django.urls import reverse
 
 from ucplatform.directory import actions, sessions
 from ucplatform.directory.models import User
 from ucplatform.web import hosts
+
+
+def account_name(request: HttpRequest | None, credentials: dict[str, Any] | None = None) -> str:
+    """What axes counts failures for: the account, whether its user name or its e-mail address was typed."""
+    given = credentials or (request.POST if request else {})
+    typed = str(given.get("username") or given.get("email") or given.get("login") or "").strip()
+    match = Q(username__iexact=typed) | Q(email__iexact=typed)
+    known = User.objects.filter(match).values_list("username", flat=True).first() if typed else None
+    return (known or typed).lower()[:150]
 
 
 class AccountAdapter(DefaultAccountAdapter):

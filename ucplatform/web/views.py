@@ -44,7 +44,7 @@ def entry_files() -> dict[str, Any] | None:
 
 @require_safe
 @ensure_csrf_cookie
-def shell(request: HttpRequest, page: str = "") -> HttpResponse:
+def shell(request: HttpRequest) -> HttpResponse:
     """The same page for every path of the app; who is not signed in goes to the sign-in page first."""
     if not request.user.is_authenticated:
         return redirect_to_login(request.get_full_path())
