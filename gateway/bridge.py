@@ -36,11 +36,10 @@ def route(leg: Termination) -> None:
     table: dict[int, Route] = {}
     if leg.local is not None and leg.remote is not None and not leg.closed:
         ways = Ways(leg)
+        agreed = {codec.key for codec in leg.agreed}
         # Some answer with numbers of their own, and send with them too (RFC 3264 section 5.1 says ours).
-        ours = {codec.key for codec in leg.local.codecs}
-        theirs = [codec for codec in leg.remote.codecs if codec.key in ours]
-        for codec in [*leg.local.codecs, *theirs]:
-            if codec.payload not in table:
+        for codec in [*leg.local.codecs, *leg.remote.codecs]:
+            if codec.key in agreed and codec.payload not in table:
                 table[codec.payload] = ways.way(codec)
         kept = ways.transcodes
     else:

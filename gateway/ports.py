@@ -64,21 +64,29 @@ class PortPool:
         """An even port for RTP and the next odd one for RTCP (RFC 3550 section 11)."""
         for _ in range(len(self._pairs)):
             even, _none = self._pairs.popitem(last=False)
-            sockets = _bind([(address, even), (address, even + 1)])
-            if sockets:
-                return Lease(self, [even, even + 1], sockets)
-            self._pairs[even] = None
+            lease = self._bound([even, even + 1], [(address, even), (address, even + 1)])
+            if lease is not None:
+                return lease
         raise PortsExhausted
 
     def bind_single(self, addresses: Sequence[str]) -> Lease:
         """One port number, bound on each of the addresses."""
         for _ in range(self.free):
             port = self._take_single()
-            sockets = _bind([(address, port) for address in addresses])
-            if sockets:
-                return Lease(self, [port], sockets)
-            self.give_back([port])
+            lease = self._bound([port], [(address, port) for address in addresses])
+            if lease is not None:
+                return lease
         raise PortsExhausted
+
+    def _bound(self, ports: list[int], places: Sequence[tuple[str, int]]) -> Lease | None:
+        """None, and the ports back at the end of the queue, when another program holds one of them."""
+        sockets: list[socket.socket] | None = None
+        try:
+            sockets = _bind(places)
+        finally:
+            if sockets is None:
+                self.give_back(ports)
+        return Lease(self, ports, sockets) if sockets is not None else None
 
     def _take_single(self) -> int:
         if self._singles:

@@ -54,7 +54,6 @@ class Received:
         if ssrc != self.ssrc:
             self._start(ssrc, sequence, transit)
             return
-        self._count += 1
         step = (sequence - self._highest) & 0xFFFF
         if step < MAX_DROPOUT:
             self._highest += step
@@ -62,6 +61,7 @@ class Received:
             # A jump too far for loss or reordering: the sender has restarted (RFC 3550 A.1).
             self._start(ssrc, sequence, transit)
             return
+        self._count += 1
         # Modulo 2^32, as timestamps wrap; RFC 3550 A.8.
         delta = (transit - self._transit) & 0xFFFFFFFF
         self._transit = transit

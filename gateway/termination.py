@@ -70,7 +70,7 @@ class Termination:
         self.on_ready: Callable[[], None] = lambda: None
         self.closed = False
         self.silent = False  # media-timeout was told
-        self.listening_since = 0.0
+        self._listening_since: float | None = None
         self._time = asyncio.get_running_loop().time
 
     # What subclasses bring.
@@ -198,10 +198,12 @@ class Termination:
 
     def _watch(self, now: float) -> None:
         if not self.may_speak or not self.ready:
-            self.listening_since = now
+            self._listening_since = None
             return
+        if self._listening_since is None:
+            self._listening_since = now
         # Reports count as a sign of life: a phone may suppress silence.
-        heard = max(self.received.last_at or 0.0, self.reported.last_at or 0.0, self.listening_since)
+        heard = max(self.received.last_at or 0.0, self.reported.last_at or 0.0, self._listening_since)
         quiet = now - heard >= self.services.config.media_timeout
         if quiet and not self.silent:
             self.emit("media-timeout", seconds=round(now - heard, 1))

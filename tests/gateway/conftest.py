@@ -1,14 +1,22 @@
 """A gateway in this process, phones and browsers beside it; all of it on loopback."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import aioice.ice
 import pytest
+import uvloop
 
 from gateway.gateway import Gateway
 from tests.gateway.browser import Browser
 from tests.gateway.control import Control, config
 from tests.gateway.phone import Phone
+
+
+@pytest.fixture(scope="session", params=["uvloop"])
+def event_loop_policy(request: pytest.FixtureRequest) -> asyncio.AbstractEventLoopPolicy:
+    """The loop of the running product; `test_relay_calls` asks for the other one besides."""
+    return uvloop.EventLoopPolicy() if request.param == "uvloop" else asyncio.DefaultEventLoopPolicy()
 
 
 @pytest.fixture(autouse=True)

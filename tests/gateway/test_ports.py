@@ -1,0 +1,138 @@
+"""Ports: pairs and singles, exhaustion, and that nothing leaks over many calls."""
+
+import asyncio
+import os
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import pytest
+
+from gateway.errors import GatewayError, PortsExhausted
+from gateway.gateway import Gateway
+from gateway.ports import PortPool
+from tests.gateway.browser import Browser
+from tests.gateway.calls import browser_calls_phone
+from tests.gateway.control import PHONE, WEBRTC, Control, Refused, config
+from tests.gateway.phone import Phone
+
+Phones = Callable[..., Awaitable[Phone]]
+Browsers = Callable[..., Browser]
+LOOPBACK = "127.0.0.1"
+
+
+def test_pairs_begin_even_and_singles_break_as_few_pairs_as_they_can() -> None:
+    pool = PortPool(31001, 31008)
+    assert (pool.total, pool.free) == (8, 8)
+    single = pool.bind_single([LOOPBACK])
+    assert single.port in (31001, 31008)  # they have no partner
+    pairs = [pool.bind_pair(LOOPBACK) for _ in range(3)]
+    assert all(pair.port % 2 == 0 for pair in pairs)
+    with pytest.raises(PortsExhausted, match="no free media ports"):
+        pool.bind_pair(LOOPBACK)
+    last = pool.bind_single([LOOPBACK])
+    with pytest.raises(PortsExhausted):
+        pool.bind_single([LOOPBACK])
+    pairs[0].release_rtcp()
+    assert pool.free == 1
+    for lease in (single, last, *pairs, *pairs):
+        lease.release()
+    assert pool.free == 8
+    for lease in [pool.bind_pair(LOOPBACK) for _ in range(3)]:
+        lease.release()
+
+
+def test_ports_that_another_program_holds_are_passed_over() -> None:
+    pool = PortPool(31010, 31013)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+        other.bind((LOOPBACK, 31011))
+        pair = pool.bind_pair(LOOPBACK)
+        assert pair.port == 31012
+        with pytest.raises(PortsExhausted):
+            pool.bind_pair(LOOPBACK)
+        assert pool.free == 2
+    pool.bind_pair(LOOPBACK).release()
+    pair.release()
+    assert pool.free == 4
+
+
+def test_an_address_that_is_not_ours_is_named() -> None:
+    pool = PortPool(31014, 31015)
+    with pytest.raises(GatewayError, match=r"192\.0\.2\.200"):
+        pool.bind_pair("192.0.2.200")
+    assert pool.free == 2
+
+
+@pytest.fixture
+async def small() -> AsyncIterator[tuple[Gateway, Control]]:
+    gateway = Gateway(config(first_port=31300, last_port=31304))
+    await gateway.start()
+    control = await Control.open(gateway)
+    yield gateway, control
+    control.close()
+    await gateway.close()
+
+
+async def test_exhaustion_is_a_clear_error_and_leaves_nothing(
+    small: tuple[Gateway, Control], phones: Phones, browsers: Browsers
+) -> None:
+    gateway, control = small
+    alice = await phones()
+    await control.body("offer", "c1", PHONE, from_tag="a", via_branch="b", sdp=alice.description())
+    for profile in (PHONE, WEBRTC):
+        with pytest.raises(Refused, match="no free media ports"):
+            await control.ask(
+                "offer", "c2", **{**profile, "from-tag": "a", "to-tag": "b", "sdp": alice.description()}
+            )
+    assert (await control.ask("ping"))["ports"] == {"free": 1, "total": 5}
+    with pytest.raises(Refused, match="Unknown call-id"):
+        await control.ask("query", "c2")
+    # A branch too many leaves the others alone.
+    await control.body("terminate", "c3", WEBRTC, from_tag="x", sdp=await browsers().offer())
+    with pytest.raises(Refused, match="no free media ports"):
+        await control.ask(
+            "offer", "c1", **{**PHONE, "from-tag": "a", "to-tag": "b2", "sdp": alice.description()}
+        )
+    assert set((await control.ask("query", "c1"))["legs"]) == {"a", "b"}
+    await control.ask("delete", "c1", from_tag="a")
+    await control.ask("delete", "c3")
+    assert gateway.ports.free == 5
+
+
+def open_files() -> int:
+    return len(os.listdir("/proc/self/fd"))
+
+
+async def test_a_hundred_calls_leave_nothing_behind(
+    gateway: Gateway, control: Control, phones: Phones, browsers: Browsers
+) -> None:
+    alice, page = await phones(), browsers()
+    offer = await page.offer()
+    files, tasks = open_files(), len(asyncio.all_tasks())
+    for index in range(100):
+        call = f"c{index}"
+        await control.body("offer", call, WEBRTC, from_tag="a", via_branch="b", sdp=alice.description())
+        await control.body("offer", call, PHONE, from_tag="a", via_branch="c", sdp=alice.description())
+        if index % 2:
+            # A browser that answers and is never seen: its leg is looking for it when it ends.
+            await control.body("answer", call, PHONE, from_tag="a", to_tag="c", sdp=alice.description())
+            await control.body("terminate", call, WEBRTC, from_tag="x", sdp=offer)
+        await control.ask("delete", call)
+        assert gateway.ports.free == gateway.ports.total
+    assert open_files() == files
+    assert len(asyncio.all_tasks()) <= tasks
+    assert not gateway.commands.calls and not gateway.commands._turns and not gateway.commands._claims
+
+
+async def test_connected_calls_leave_nothing_behind(
+    gateway: Gateway, control: Control, browsers: Browsers
+) -> None:
+    files = open_files()
+    for index in range(5):
+        alice, bob = Browser(), await Phone.open()
+        await browser_calls_phone(control, alice, bob, f"c{index}")
+        await control.ask("delete", f"c{index}", from_tag="a")
+        await alice.close()
+        await bob.close()
+    assert gateway.ports.free == gateway.ports.total
+    await control.ask("ping")
+    assert open_files() <= files
