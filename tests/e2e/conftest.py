@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from playwright.sync_api import Playwright, sync_playwright
 
 from tests.e2e.ports import PortBlock
 
@@ -22,3 +23,14 @@ def ports() -> Iterator[PortBlock]:
     block = PortBlock()
     yield block
     block.release()
+
+
+@pytest.fixture(scope="module")
+def playwright() -> Iterator[Playwright]:
+    """Playwright's driver.
+
+    Not for the whole session: while it runs, this thread counts as inside an event loop, and the asynchronous
+    tests of other modules could not run.
+    """
+    with sync_playwright() as driver:
+        yield driver

@@ -1,0 +1,162 @@
+"""A real browser: Debian's Chromium without a screen, a tone for its microphone, its sound measured."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from playwright.sync_api import Page, Playwright
+
+from tests.e2e import tone
+from tests.e2e.wait import until
+
+BINARY = "/usr/bin/chromium"
+
+FLAGS = [
+    "--disable-gpu",
+    "--use-fake-device-for-media-stream",
+    "--use-fake-ui-for-media-stream",
+    "--disable-features=WebRtcHideLocalIpsWithMdns",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--allow-loopback-in-peer-connection",
+    "--autoplay-policy=no-user-gesture-required",
+]
+
+# Every element that plays a live stream aloud, through an AnalyserNode: its last quarter second as PCM.
+LISTEN = """
+async () => {
+  const lab = (window.__lab ??= { context: new AudioContext(), taps: new Map() });
+  await lab.context.resume();
+  const aloud = [...document.querySelectorAll('audio, video')].filter((element) =>
+    element.srcObject && !element.muted && !element.paused && element.volume > 0 &&
+    element.srcObject.getAudioTracks().some((track) => track.readyState === 'live' && track.enabled));
+  const heard = [];
+  for (const element of aloud) {
+    let tap = lab.taps.get(element);
+    if (!tap || tap.stream !== element.srcObject) {
+      tap = { stream: element.srcObject, node: new AnalyserNode(lab.context, { fftSize: 16384 }) };
+      lab.context.createMediaStreamSource(tap.stream).connect(tap.node);
+      lab.taps.set(element, tap);
+    }
+    const samples = new Float32Array(tap.node.fftSize);
+    tap.node.getFloatTimeDomainData(samples);
+    const last = samples.subarray(samples.length - Math.floor(lab.context.sampleRate / 4));
+    const pcm = Int16Array.from(last, (x) => Math.max(-32768, Math.min(32767, Math.round(x * 32768))));
+    let text = '';
+    for (const octet of new Uint8Array(pcm.buffer)) text += String.fromCharCode(octet);
+    heard.push(btoa(text));
+  }
+  return { rate: lab.context.sampleRate, heard };
+}
+"""
+
+# A browser whose owner's administrator left it no codec but Opus.
+OPUS_ONLY = """
+for (const name of ['createOffer', 'createAnswer', 'setLocalDescription']) {
+  const original = RTCPeerConnection.prototype[name];
+  RTCPeerConnection.prototype[name] = function (...rest) {
+    const wanted = RTCRtpReceiver.getCapabilities('audio').codecs
+      .filter((codec) => /opus|telephone-event/i.test(codec.mimeType));
+    for (const transceiver of this.getTransceivers())
+      if (transceiver.receiver.track.kind === 'audio') transceiver.setCodecPreferences(wanted);
+    return original.apply(this, rest);
+  };
+}
+"""
+
+
+class Chromium:
+    """One browser process with a profile of its own. `frequency` Hz is what its microphone hears."""
+
+    def __init__(
+        self,
+        playwright: Playwright,
+        directory: Path,
+        *,
+        frequency: int = 1000,
+        locale: str = "en-US",
+        viewport: tuple[int, int] = (1440, 900),
+    ) -> None:
+        assert Path(BINARY).exists(), "chromium is missing: apt install chromium"
+        directory.mkdir(parents=True, exist_ok=True)
+        voice = tone.write_wav(directory / "voice.wav", tone.sine(frequency, 10.0, level=0.3))
+        self.console: list[str] = []
+        self._context = playwright.chromium.launch_persistent_context(
+            str(directory / "profile"),
+            executable_path=BINARY,
+            headless=True,
+            chromium_sandbox=False,
+            ignore_https_errors=True,  # the certificate authority is the product's own
+            args=[*FLAGS, f"--use-file-for-fake-audio-capture={voice}"],
+            locale=locale,
+            viewport={"width": viewport[0], "height": viewport[1]},
+        )
+        self._context.set_default_timeout(10_000)
+        self.page = self._watch(self._context.pages[0])
+
+    def _watch(self, page: Page) -> Page:
+        page.on("console", lambda message: self.console.append(f"{message.type}: {message.text}"))
+        page.on("pageerror", lambda error: self.console.append(f"uncaught: {error}"))
+        return page
+
+    def opus_only(self) -> None:
+        """From the next page load on it offers and takes Opus alone."""
+        self._context.add_init_script(OPUS_ONLY)
+
+    def new_page(self) -> Page:
+        """Another tab."""
+        return self._watch(self._context.new_page())
+
+    def close(self) -> None:
+        """End the browser, as a person closing its window."""
+        self._context.close()
+
+    def __enter__(self) -> Chromium:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # -- sound -----------------------------------------------------------------------------------
+
+    def listen(self) -> list[tone.Tone]:
+        """The tone of the last quarter second, of each call that the page plays."""
+        found: dict[str, Any] = self.page.evaluate(LISTEN)
+        samples = [np.frombuffer(base64.b64decode(text), dtype="<i2") / 32768 for text in found["heard"]]
+        return [tone.measure(part, int(found["rate"])) for part in samples]
+
+    def wait_hears(self, frequency: float, seconds: float = 15.0, times: int = 3) -> None:
+        """Until the page plays the tone, `times` measurements in a row."""
+        row = 0
+        last: list[tone.Tone] = []
+
+        def look() -> bool:
+            nonlocal row
+            last[:] = self.listen()
+            row = row + 1 if any(part.is_near(frequency) for part in last) else 0
+            return row >= times
+
+        try:
+            until(look, seconds, "a tone", every=0.25)
+        except AssertionError:
+            raise AssertionError(f"the page plays no {frequency:g} Hz: {last}\n{self.report()}") from None
+
+    def wait_hears_no(self, frequency: float, seconds: float = 10.0, times: int = 5) -> None:
+        """Until the page plays nothing of the tone, `times` measurements in a row."""
+        row = 0
+
+        def look() -> bool:
+            nonlocal row
+            row = 0 if any(part.is_near(frequency) for part in self.listen()) else row + 1
+            return row >= times
+
+        until(look, seconds, f"the page plays {frequency:g} Hz no more", every=0.25)
+
+    def report(self) -> str:
+        """The page's console and what stands on it, for a failure's report."""
+        return "\n".join([*self.console[-20:], self.page.url, self.page.locator("body").inner_text()[:2000]])
