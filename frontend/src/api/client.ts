@@ -52,6 +52,8 @@ export interface CallQuery {
   who?: string;
   sort?: string;
   cursor?: string;
+  /** The page's time zone, in which "today" begins. */
+  tz?: string;
 }
 
 function query(values: object): string {
@@ -66,7 +68,7 @@ export const api = {
   sip: () => call<SipAccount>('GET', '/me/sip'),
   keptCalls: () => call<KeptCall[]>('GET', '/me/calls'),
   people: (q: string, signal?: AbortSignal) => call<Person[]>('GET', `/people${query({ q })}`, undefined, signal),
-  calls: (filter: CallQuery) => call<CallPage>('GET', `/calls${query(filter)}`),
+  calls: (filter: CallQuery) => call<CallPage>('GET', `/calls${query({ tz: Intl.DateTimeFormat().resolvedOptions().timeZone, ...filter })}`),
   call: (id: string) => call<CallRecord>('GET', `/calls/${encodeURIComponent(id)}`),
   trace: (id: string) => call<Trace>('GET', `/calls/${encodeURIComponent(id)}/messages`),
   diagnose: (kind: string, detail: string) => call<unknown>('POST', '/me/diagnostics', { kind, detail }),

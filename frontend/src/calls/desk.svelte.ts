@@ -61,6 +61,7 @@ class Desk {
       api.sip,
       await instanceId(),
     );
+    setInterval(() => void this.#count(), CallSound.statsEvery);
     await this.#line.start();
   }
 
@@ -176,15 +177,19 @@ class Desk {
     this.calls = this.calls.filter((call) => call.id !== id || call.phase !== 'ended');
   }
 
-  stats(id: string): Promise<RTCStatsReport> | null {
-    return this.#legs.get(id)?.stats() ?? null;
-  }
 
   async useMicrophone(stream: MediaStream): Promise<void> {
     const call = this.current;
     if (!call) return stream.getTracks().forEach((track) => track.stop());
     await this.#legs.get(call.id)?.useMicrophone(stream);
     this.sounds.get(call.id)?.speak(stream);
+  }
+
+  async #count(): Promise<void> {
+    const call = this.current;
+    if (!call || call.phase !== 'talking' || call.held !== null || call.lostUntil !== null) return;
+    const report = await this.#legs.get(call.id)?.stats();
+    if (report) this.sounds.get(call.id)?.count(report);
   }
 
   #newId = (): string => `c${(this.#ids += 1)}`;

@@ -8,7 +8,8 @@ export const en = {
   'nav.history': 'History',
   'nav.devices': 'Devices',
   'nav.admin': 'Administration',
-  'nav.account': 'Your account: {name}, {status}',
+  'nav.admin.short': 'Admin',
+  'nav.account': 'Your account:',
   'nav.back': 'Back',
 
   'status.free': 'Free',
@@ -276,6 +277,18 @@ export const en = {
   'ladder.none': 'The messages of this call are not kept any more: they are dropped after a day.',
   'ladder.server': 'Our server',
   'ladder.keep': 'Messages are kept for a day.',
+
+  'ladder.event.ice': 'ICE',
+  'ladder.event.dtls': 'DTLS',
+  'ladder.event.media-started': 'sound',
+  'ladder.event.media-timeout': 'no sound',
+  'ladder.event.media-failed': 'sound failed',
+  'ladder.event.peer-learned': 'sound, new address',
+  'ladder.event.dtmf': 'key',
+  'ladder.event.closed': 'sound closed',
+  'ladder.event.ended': 'call ended',
+  'ladder.event.flow-lost': 'connection lost',
+  'ladder.event.taken-over': 'taken over',
 
   'settings.title': 'Devices',
   'settings.mic': 'Microphone',

@@ -1,34 +1,31 @@
-/** Words in the language of the account, else of the browser. `t` is reactive: a change of language shows at once. */
+/** Words in the language that the account chose, else that of the browser. `t` is reactive: a change of language shows at once. */
 
 import { en, type Key } from './en';
 import { pt } from './pt';
 
-export type Language = 'en' | 'pt-br';
+export type Language = 'en' | 'pt-BR';
 type Params = Record<string, string | number>;
 
 const KEY = 'uc.language';
-const fromTag = (tag: string): Language => (tag.toLowerCase().startsWith('pt') ? 'pt-br' : 'en');
+const fromTag = (tag: string): Language => (tag.toLowerCase().startsWith('pt') ? 'pt-BR' : 'en');
+const browsers = (): Language => fromTag(navigator.languages?.[0] ?? navigator.language ?? 'en');
 
-function initial(): Language {
-  const kept = localStorage.getItem(KEY);
-  return fromTag(kept ?? navigator.languages?.[0] ?? navigator.language ?? 'en');
-}
-
-let current = $state<Language>(initial());
-document.documentElement.lang = current === 'pt-br' ? 'pt-BR' : 'en';
+let current = $state<Language>(fromTag(localStorage.getItem(KEY) ?? browsers()));
+document.documentElement.lang = current;
 
 export const language = (): Language => current;
-export const locale = (): string => (current === 'pt-br' ? 'pt-BR' : 'en-GB');
-export const languageChosen = (): boolean => localStorage.getItem(KEY) !== null;
+export const locale = (): string => (current === 'pt-BR' ? 'pt-BR' : 'en-GB');
 
+/** The account's choice; '' follows the browser. It is kept here too, so that the next page begins in it. */
 export function setLanguage(tag: string): void {
-  current = fromTag(tag);
-  localStorage.setItem(KEY, current);
-  document.documentElement.lang = current === 'pt-br' ? 'pt-BR' : 'en';
+  current = tag ? fromTag(tag) : browsers();
+  if (tag) localStorage.setItem(KEY, current);
+  else localStorage.removeItem(KEY);
+  document.documentElement.lang = current;
 }
 
 export function t(key: Key, params: Params = {}): string {
-  const words = (current === 'pt-br' ? pt : en)[key];
+  const words = (current === 'pt-BR' ? pt : en)[key];
   return words.replace(/\{(\w+)\}/g, (_, name: string) => String(params[name] ?? ''));
 }
 

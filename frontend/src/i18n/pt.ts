@@ -8,7 +8,8 @@ export const pt: Record<Key, string> = {
   'nav.history': 'Histórico',
   'nav.devices': 'Dispositivos',
   'nav.admin': 'Administração',
-  'nav.account': 'Sua conta: {name}, {status}',
+  'nav.admin.short': 'Admin',
+  'nav.account': 'Sua conta:',
   'nav.back': 'Voltar',
 
   'status.free': 'Livre',
@@ -276,6 +277,18 @@ export const pt: Record<Key, string> = {
   'ladder.none': 'As mensagens desta ligação não existem mais: são apagadas depois de um dia.',
   'ladder.server': 'Nosso servidor',
   'ladder.keep': 'As mensagens ficam guardadas por um dia.',
+
+  'ladder.event.ice': 'ICE',
+  'ladder.event.dtls': 'DTLS',
+  'ladder.event.media-started': 'som',
+  'ladder.event.media-timeout': 'sem som',
+  'ladder.event.media-failed': 'som falhou',
+  'ladder.event.peer-learned': 'som, novo endereço',
+  'ladder.event.dtmf': 'tecla',
+  'ladder.event.closed': 'som encerrado',
+  'ladder.event.ended': 'fim da ligação',
+  'ladder.event.flow-lost': 'conexão caiu',
+  'ladder.event.taken-over': 'retomada',
 
   'settings.title': 'Dispositivos',
   'settings.mic': 'Microfone',

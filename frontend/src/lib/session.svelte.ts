@@ -2,7 +2,7 @@
 
 import { api, ApiError } from '../api/client';
 import type { Me, Person } from '../api/types';
-import { languageChosen, setLanguage } from '../i18n/index.svelte';
+import { setLanguage } from '../i18n/index.svelte';
 
 class Session {
   me = $state<Me | null>(null);
@@ -24,8 +24,7 @@ class Session {
         await new Promise((resolve) => setTimeout(resolve, wait));
       }
     }
-    // The browser's own language holds until somebody chooses; the account remembers what was chosen elsewhere.
-    if (!languageChosen() && this.me?.user.language) setLanguage(this.me.user.language);
+    setLanguage(this.me.user.language);
     void this.loadPeople();
   }
 

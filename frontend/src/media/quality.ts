@@ -15,8 +15,8 @@ export const SETTLE = 5000;
 export function grade({ packets, lost, jitterMs, rttMs }: Counted): Sound {
   if (packets === 0) return 'none';
   const loss = lost / (packets + lost);
-  if (loss > 0.08 || jitterMs > 80 || (rttMs ?? 0) > 800) return 'poor';
-  if (loss > 0.02 || jitterMs > 30 || (rttMs ?? 0) > 400) return 'fair';
+  if (loss > 0.05 || jitterMs > 80 || (rttMs ?? 0) > 800) return 'poor';
+  if (loss > 0.01 || jitterMs > 30 || (rttMs ?? 0) > 400) return 'fair';
   return 'clear';
 }
 
