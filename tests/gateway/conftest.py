@@ -13,10 +13,13 @@ from tests.gateway.control import Control, config
 from tests.gateway.phone import Phone
 
 
-@pytest.fixture(scope="session", params=["uvloop"])
-def event_loop_policy(request: pytest.FixtureRequest) -> asyncio.AbstractEventLoopPolicy:
-    """The loop of the running product; `test_relay_calls` asks for the other one besides."""
-    return uvloop.EventLoopPolicy() if request.param == "uvloop" else asyncio.DefaultEventLoopPolicy()
+def pytest_asyncio_loop_factories(
+    config: pytest.Config, item: pytest.Item
+) -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """The loop of the running product; the plain calls are made on the other one besides."""
+    if item.path.name == "test_relay_calls.py":
+        return {"uvloop": uvloop.new_event_loop, "asyncio": asyncio.SelectorEventLoop}
+    return {"uvloop": uvloop.new_event_loop}
 
 
 @pytest.fixture(autouse=True)

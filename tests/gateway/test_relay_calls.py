@@ -11,10 +11,6 @@ from tests.gateway.phone import Phone
 Phones = Callable[..., Awaitable[Phone]]
 Browsers = Callable[..., Browser]
 
-pytestmark = pytest.mark.parametrize(
-    "event_loop_policy", ["uvloop", "asyncio"], indirect=True, scope="session"
-)
-
 
 async def test_phone_calls_phone(control: Control, phones: Phones) -> None:
     alice, bob = await phones(frequency=440), await phones(frequency=700)
