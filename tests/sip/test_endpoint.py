@@ -280,6 +280,16 @@ def test_cancel_carries_branch_route_and_cseq_number():
     assert cancel.uri == invite.uri
 
 
+def test_a_cancel_says_why_also_when_it_had_to_wait():
+    pair = Pair()
+    key = pair.call()
+    reason = (("Reason", 'SIP;cause=200;text="Call completed elsewhere"'),)
+    pair.do(pair.a, pair.a.endpoint.cancel(key, pair.now, reason))
+    pair.run(0.1)
+    [cancel] = pair.messages("a", "CANCEL")
+    assert cancel.headers.get("Reason") == reason[0][1]
+
+
 def test_a_lost_cancel_is_retransmitted_and_heard_of_once():
     pair = Pair()
     pair.lose = lambda sender, what, count: what in ("CANCEL", "200 CANCEL") and count == 1

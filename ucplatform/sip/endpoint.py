@@ -2,6 +2,7 @@
 
 import logging
 import random
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ucplatform.sip.commands import (
@@ -290,8 +291,9 @@ class Endpoint:
         self._answered_by[ack_key] = tx.key
         out.append(SetTimer((RETRY_2XX, *tx.key), now + t1))
 
-    def cancel(self, key: Key, now: float) -> list[Command]:
+    def cancel(self, key: Key, now: float, headers: Iterable[tuple[str, str]] = ()) -> list[Command]:
         """Cancel our INVITE, as soon as a provisional response allows it (9.1); too late is no error.
+        `headers` go into the CANCEL, such as Reason (RFC 3326).
 
         The user gets the INVITE's own end: mostly 487, a 2xx that crossed (ACK and BYE it), or RequestFailed.
         """
@@ -299,6 +301,7 @@ class Endpoint:
         out: list[Command] = []
         if tx is None or tx.table is not INVITE_CLIENT:
             return out
+        tx.cancel_headers = headers
         if tx.state is State.CALLING:
             tx.cancelled = True
         elif tx.state is State.PROCEEDING:
@@ -311,6 +314,8 @@ class Endpoint:
         if Input.TIMER_X in invite.running:  # sent already
             return
         request = hop_request(invite.request, "CANCEL")
+        for name, value in invite.cancel_headers:
+            request.headers.add(name, value)
         self._open_client(key, request, invite.flow, _CANCEL, None).feed(Input.START, None, now, out)
         invite.feed(Input.CANCELLED, None, now, out)
 

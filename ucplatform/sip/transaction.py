@@ -6,7 +6,7 @@ all timers and says so with `Terminated`.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from enum import StrEnum
 
 from ucplatform.sip.commands import (
@@ -88,10 +88,12 @@ class Transaction:
     """One transaction.
 
     `last`: what a retransmission sends (the request, our last response, the ACK). `interval`: seconds until
-    the next one. `running`: the timers set. `cancelled`: a client wants to send CANCEL, a server has got one.
+    the next one. `running`: the timers set. `cancelled`: a client wants to send CANCEL (with
+    `cancel_headers`), a server has got one.
     """
 
     __slots__ = (
+        "cancel_headers",
         "cancelled",
         "context",
         "flow",
@@ -129,6 +131,7 @@ class Transaction:
         self.interval = timing.t1
         self.running: set[str] = set()
         self.cancelled = False
+        self.cancel_headers: Iterable[tuple[str, str]] = ()
 
     @property
     def serves(self) -> bool:
