@@ -32,6 +32,7 @@ class Desk {
   #front = $state<string | null>(null);
   sounds = new SvelteMap<string, CallSound>();
   #legs = new Map<string, Leg>();
+  #taking = new Set<string>();
   #line: Line | null = null;
   #ids = 0;
 
@@ -274,6 +275,8 @@ class Desk {
     const call = this.get(id);
     if (event.broken) return event.answered && call?.sound === false ? 'sound' : 'connection';
     if (event.answered) return hungUp(event.by, event.cause);
+    // The server does not know the call that was to be taken over.
+    if (call && isEstablished(call) && event.by === 'them') return 'connection';
     if (event.by === 'you') return call?.direction === 'in' ? 'you_declined' : 'cancelled';
     return call?.direction === 'in' ? withdrawn(event.reasonHeader) : refused(event);
   }
@@ -293,14 +296,14 @@ class Desk {
     for (const call of this.live) if (isEstablished(call) && call.lostUntil !== null) await this.#takeOver(call.id);
   }
 
-  /** INVITE with Replaces: the same call on a new leg. The old leg is forgotten without a BYE. */
+  /** INVITE with Replaces: the same call on a new leg. The old leg sounds until the new one is answered, and is
+   * then forgotten without a BYE. */
   async #takeOver(id: string): Promise<void> {
     const call = this.get(id);
     const replaces = call?.dialog;
-    if (!call || !replaces || !isEstablished(call)) return;
+    if (!call || !replaces || !isEstablished(call) || this.#taking.has(id)) return;
     const old = this.#legs.get(id);
-    this.#legs.delete(id);
-    old?.abandon();
+    this.#taking.add(id);
     try {
       const stream = await openMicrophone();
       stream.getAudioTracks().forEach((track) => (track.enabled = call.held === null && !call.muted));
@@ -310,6 +313,9 @@ class Desk {
     } catch (error) {
       const reason = error instanceof MicrophoneError ? error.trouble : 'connection';
       this.#apply(id, { type: 'end', reason });
+    } finally {
+      old?.abandon();
+      this.#taking.delete(id);
     }
   }
 
