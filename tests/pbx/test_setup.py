@@ -164,7 +164,7 @@ def test_no_free_port_is_said():
     bench.feed(MediaFailed("offer:leg2", "no free media ports"))
     assert bench.answers() == [503]
     bench.feed(MediaFailed("delete", "no such call"))
-    assert bench.record["status"] == 503
+    assert (bench.record["status"], bench.record["cause"]) == (503, "no_media_ports")
 
 
 def test_early_media_goes_to_a_telephone_and_is_not_asked_twice():

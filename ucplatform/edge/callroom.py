@@ -335,7 +335,8 @@ class CallRoom:
         try:
             event = MediaDone(ref, await self._media.request(call_id, question))
         except EngineError as error:
-            log.warning("engine-refused", call=call_id, command=question["command"], error=error)
+            if question["command"] != "delete":  # what was never made cannot be deleted, and need not be
+                log.warning("engine-refused", call=call_id, command=question["command"], error=error)
             event = MediaFailed(ref, str(error))
         call = self.calls.get(call_id)
         if call is not None:

@@ -193,8 +193,9 @@ class Edge:
 
 
 def settle_memory() -> None:
-    """What start-up made stays; the cyclic collector looks at the rest rarely: transactions live 32 s, make no
-    cycles, and walking through thousands of them again and again doubled the cost of a call.
+    """What start-up made stays; the cyclic collector looks at the rest rarely.
+
+    Transactions live 32 s and make no cycles: walking through thousands of them doubled the cost of a call.
     """
     gc.collect()
     gc.freeze()

@@ -8,7 +8,16 @@ from ucplatform.pbx.commands import CancelInvite, Forget, Note, Save, SendReques
 from ucplatform.pbx.inputs import Cancelled, FlowLost, HangUp, MediaDone, MediaFailed, Timeout
 from ucplatform.pbx.invite import bye, explanation
 from ucplatform.pbx.leg import Leg
-from ucplatform.pbx.outcome import ANSWERED, CALLER_GONE, CANCELLED, NO_ANSWER, Outcome, best, of_status
+from ucplatform.pbx.outcome import (
+    ANSWERED,
+    CALLER_GONE,
+    CANCELLED,
+    NO_ANSWER,
+    NO_CODEC,
+    Outcome,
+    best,
+    of_status,
+)
 from ucplatform.pbx.record import record_of
 
 #: How long the engine may take for its last statistics, and a cancelled device for its 487 (RFC 3261
@@ -65,6 +74,10 @@ def close(call: Call, leg: Leg, outcome: Outcome, *, told: bool = False) -> None
 
 def devices_failed(call: Call, now: float) -> None:
     """No device is left that could answer: the caller gets the best of their answers."""
+    refusals = [leg.refusal for leg in call.devices]
+    if refusals and all(refusals):
+        end(call, now, refusals[0] or NO_CODEC, "server")
+        return
     failures = [leg.failure for leg in call.devices if leg.failure]
     end(call, now, of_status(*best(failures)), None)
 

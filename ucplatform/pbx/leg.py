@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ucplatform import sdp
+from ucplatform.pbx.outcome import Outcome
 from ucplatform.pbx.ports import House, flow_from_json, flow_to_json, is_browser
 from ucplatform.sip.commands import Key
 from ucplatform.sip.dialog import Dialog
@@ -44,6 +45,8 @@ class Leg:
     """`id` is the tag the engine knows this leg by. `request` and `key` are the INVITE of a caller's leg
     while it waits.
 
+    `failure` is the device's last answer; `refusal` stands for it where the engine would not serve this leg.
+
     States of a callee's leg: awaiting (its browser is reconnecting), offering (the engine prepares its SDP),
     calling, ringing, up, cancelling, over. Of a caller's: waiting, up, over.
     """
@@ -65,6 +68,7 @@ class Leg:
     request: Request | None = None
     session: Session = field(default_factory=Session)
     failure: tuple[int, str] | None = None
+    refusal: Outcome | None = None
     held: bool = False
     lost: bool = False
     local_tag: str = ""

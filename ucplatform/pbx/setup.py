@@ -140,8 +140,8 @@ def media_refused(call: Call, event: MediaFailed, now: float) -> None:
     leg = call.legs.get(tag)
     call.do(Note("media-failed", tag or None, {"reason": event.reason}))
     if verb == "offer" and leg is not None and leg.state == "offering":
-        outcome = engine_outcome(event.reason)
-        _failed(call, leg, outcome.status, outcome.reason, now)
+        leg.refusal = engine_outcome(event.reason)
+        _failed(call, leg, leg.refusal.status, leg.refusal.reason, now)
 
 
 def engine_outcome(reason: str) -> Outcome:
