@@ -1,11 +1,9 @@
 """The first start's two accounts."""
 
-import json
 import stat
 
 import pytest
 from django.conf import settings
-from django.core.management import call_command
 
 from ucplatform.directory import actions
 from ucplatform.directory.demo import make_demo_accounts
@@ -27,14 +25,10 @@ def test_two_accounts_the_first_an_administrator():
 
 def test_they_are_written_down_for_the_owner_alone():
     accounts = make_demo_accounts()
-    for name in ("demo-accounts.txt", "first-accounts.json"):
-        path = settings.UC_DATA_DIR / name
-        assert stat.S_IMODE(path.stat().st_mode) == 0o600
-        for account in accounts:
-            assert account.password in path.read_text() and account.secret in path.read_text()
-    assert (
-        json.loads((settings.UC_DATA_DIR / "first-accounts.json").read_text())[0]["username"] == "reception"
-    )
+    path = settings.UC_DATA_DIR / "demo-accounts.txt"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    for account in accounts:
+        assert account.password in path.read_text() and account.secret in path.read_text()
 
 
 def test_a_second_start_makes_none_and_keeps_the_file():
@@ -42,9 +36,3 @@ def test_a_second_start_makes_none_and_keeps_the_file():
     before = (settings.UC_DATA_DIR / "demo-accounts.txt").read_text()
     assert make_demo_accounts() == []
     assert (settings.UC_DATA_DIR / "demo-accounts.txt").read_text() == before
-
-
-def test_the_command_obeys_uc_demo(settings):
-    settings.UC_DEMO = False
-    call_command("first_accounts")
-    assert not User.objects.exists()

@@ -14,6 +14,7 @@ def test_defaults():
         "ring_seconds": 30,
         "grace_seconds": 8,
         "trace_retention_hours": 24,
+        "offer_sha256": 0,
     }
 
 

@@ -122,17 +122,17 @@ def house(tmp_path, redis_server):
     """(process, socket path, session cookie) of a web process with a database and somebody signed in."""
     path = tmp_path / "w.sock"
     given = {"REDIS_URL": redis_server, "UC_WEB_SOCKET": f"unix:{path}"}
-    for command in ("migrate", "first_accounts"):
-        arguments = [sys.executable, "manage.py", command]
+    somebody = ["extension", "add", "201", "--username", "dora", "--password", "dora-password"]
+    for command in (["migrate"], somebody):
+        arguments = [sys.executable, "manage.py", *command]
         subprocess.run(
             arguments, cwd=ROOT, env=environment(tmp_path, **given), check=True, capture_output=True
         )
-    account = json.loads((tmp_path / "data" / "first-accounts.json").read_text())[0]
     process = start(tmp_path, **given)
     wait_until_listening(process)
     token = SimpleCookie(get(path, "/accounts/login/").getheader("Set-Cookie"))["csrftoken"].value
     connection = UnixConnection(path)
-    form = {"login": account["username"], "password": account["password"], "csrfmiddlewaretoken": token}
+    form = {"login": "dora", "password": "dora-password", "csrfmiddlewaretoken": token}
     headers = {"Cookie": f"csrftoken={token}", "Content-Type": "application/x-www-form-urlencoded"}
     connection.request("POST", "/accounts/login/", urlencode(form), headers)
     answer = connection.getresponse()

@@ -1,6 +1,5 @@
 """Writes to users, extensions and settings. Each publishes after commit, so edges and pages follow."""
 
-import hashlib
 import hmac
 import secrets
 import unicodedata
@@ -18,6 +17,7 @@ from ucplatform.directory import sessions
 from ucplatform.directory.models import Extension, Revision, Setting, User
 from ucplatform.directory.options import OPTIONS, Value
 from ucplatform.notify import actions as notify
+from ucplatform.sip.digest import ha1
 
 # A password that an operator hands out is hashed quickly, so that a thousand load in seconds; Django hashes
 # it again at full strength when its owner first signs in (`must_update`).
@@ -44,8 +44,8 @@ def fold(text: str) -> str:
 
 def hash_secret(number: str, secret: str) -> tuple[str, str]:
     """H(number:realm:secret) as hex, MD5 and SHA-256 (RFC 7616 3.4.2); the realm is the SIP domain."""
-    text = f"{number}:{settings.UC_DOMAIN}:{secret}".encode()
-    return hashlib.md5(text, usedforsecurity=False).hexdigest(), hashlib.sha256(text).hexdigest()
+    realm = settings.UC_DOMAIN
+    return ha1(number, realm, secret, "MD5"), ha1(number, realm, secret, "SHA-256")
 
 
 def hash_pin(pin: str) -> str:

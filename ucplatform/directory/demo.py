@@ -1,10 +1,8 @@
 """Two accounts to try the house with, made on the first start when UC_DEMO is on."""
 
-import json
 import os
 import secrets
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 
 from django.conf import settings
 from django.db import transaction
@@ -57,22 +55,14 @@ def make_demo_accounts() -> list[DemoAccount]:
 
 
 def write_down(accounts: list[DemoAccount]) -> None:
-    """demo-accounts.txt for people, first-accounts.json for the supervisor that prints them; both 0600."""
-    text = "".join(
-        f"{account.name}{' (administrator)' if account.admin else ''}\n"
-        f"  web user: {account.username}\n  web password: {account.password}\n"
-        f"  number and SIP user: {account.number}\n  SIP domain: {account.domain}\n"
-        f"  SIP secret: {account.secret}\n\n"
-        for account in accounts
-    )
-    write_private(settings.UC_DATA_DIR / "demo-accounts.txt", text)
-    write_private(
-        settings.UC_DATA_DIR / "first-accounts.json", json.dumps([asdict(a) for a in accounts], indent=1)
-    )
-
-
-def write_private(path: Path, text: str) -> None:
-    """A fresh file that only its owner reads."""
+    """A fresh demo-accounts.txt that only its owner reads; one block an account."""
+    path = settings.UC_DATA_DIR / "demo-accounts.txt"
     path.unlink(missing_ok=True)
     with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as stream:
-        stream.write(text)
+        for account in accounts:
+            stream.write(
+                f"{account.name}{' (administrator)' if account.admin else ''}\n"
+                f"  web user: {account.username}\n  web password: {account.password}\n"
+                f"  number and SIP user: {account.number}\n  SIP domain: {account.domain}\n"
+                f"  SIP secret: {account.secret}\n\n"
+            )

@@ -7,6 +7,7 @@ from typing import Any
 
 from daphne.server import Server  # installs Twisted's asyncio reactor: first of Twisted's imports
 from daphne.ws_protocol import WebSocketProtocol
+from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 
 log = logging.getLogger(__name__)
@@ -48,7 +49,8 @@ class WebServer(Server):
         self.stop()
 
     def listen_success(self, port: Any) -> None:
-        log.info("web listens on %s", self.address)
+        # Said in the loop's first turn, not before: from here on a signal means a clean stop.
+        reactor.callLater(0, log.info, "web listens on %s", self.address)
 
     def run(self) -> None:
         super().run()
