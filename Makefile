@@ -36,5 +36,5 @@ lint:
 	@$(VENV)/python scripts/lint.py
 
 bench:
-	@$(BOOTSTRAP) python
+	@$(BOOTSTRAP) python packages
 	@$(VENV)/python scripts/bench.py
