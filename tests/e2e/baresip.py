@@ -198,14 +198,14 @@ class Baresip:
     # -- a call ----------------------------------------------------------------------------------
 
     def wait_registered(self, seconds: float = 10.0) -> None:
-        """Until its registration is good."""
-        self.wait_event("REGISTER_OK", seconds)
+        """Until its registration is good. The event may have come before the control socket was there."""
+        until(lambda: "OK" in self.command("reginfo"), seconds, f"{self.account.number} registered")
 
     def dial(self, target: str) -> int:
         """Call a URI, or a number at its registrar; returns the mark from before."""
         since = self.mark()
         uri = target if target.startswith("sip:") else f"sip:{target}@{self.account.server}"
-        self.command("dial", f"{uri};transport={self.account.transport}")
+        self.command("dial", uri)  # it adds the account's transport itself
         return since
 
     def wait_ringing(self, seconds: float = 10.0, since: int = 0) -> Event:

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Playwright, sync_playwright
 
+from tests.e2e.baresip import Account, Baresip
+from tests.e2e.chromium import Chromium
+from tests.e2e.instance import Instance, Person
 from tests.e2e.ports import PortBlock
+from tests.e2e.softphone import Softphone
+
+MakePhone = Callable[..., Baresip]
+MakeSoftphone = Callable[..., Softphone]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -34,3 +43,64 @@ def playwright() -> Iterator[Playwright]:
     """
     with sync_playwright() as driver:
         yield driver
+
+
+@pytest.fixture(scope="session")
+def instance(ports: PortBlock) -> Iterator[Instance]:
+    """The product, started once for this test process; its end must leave no process behind."""
+    started = Instance(ports)
+    yield started
+    started.stop()
+
+
+@pytest.fixture
+def desk(instance: Instance) -> Person:
+    """Somebody with a desk phone alone."""
+    return instance.take_person(web=False)
+
+
+@pytest.fixture
+def worker(instance: Instance) -> Person:
+    """Somebody with a web account."""
+    return instance.take_person(web=True)
+
+
+@pytest.fixture
+def stack() -> Iterator[ExitStack]:
+    """Phones and browsers of a test, ended in reverse order."""
+    with ExitStack() as everything:
+        yield everything
+
+
+@pytest.fixture
+def make_phone(instance: Instance, ports: PortBlock, tmp_path: Path, stack: ExitStack) -> MakePhone:
+    """make_phone(person, frequency=440, transport="udp", codecs="", answer="manual"): a registered phone."""
+
+    def make(person: Person, *, frequency: int = 440, **options: str) -> Baresip:
+        account = Account(person.number, person.secret, instance.sip, **options)
+        directory = tmp_path / f"phone-{person.number}-{frequency}"
+        phone = stack.enter_context(Baresip(directory, ports, account, frequency=frequency))
+        phone.wait_registered()
+        return phone
+
+    return make
+
+
+@pytest.fixture
+def make_softphone(
+    instance: Instance, playwright: Playwright, tmp_path: Path, stack: ExitStack
+) -> MakeSoftphone:
+    """make_softphone(person, frequency=1000, https=False, opus_only=False): a signed-in page."""
+
+    def make(
+        person: Person, *, frequency: int = 1000, https: bool = False, opus_only: bool = False
+    ) -> Softphone:
+        directory = tmp_path / f"browser-{person.number}-{frequency}"
+        browser = stack.enter_context(Chromium(playwright, directory, frequency=frequency))
+        if opus_only:
+            browser.opus_only()
+        softphone = Softphone(browser, person, instance.https if https else instance.http)
+        softphone.sign_in()
+        return softphone
+
+    return make
