@@ -147,7 +147,7 @@ class Commands:
         """`via-branch`: that leg. `from-tag`: it and all connected with it. Neither: the whole call."""
         call = self.call(message)
         branch, sender = text(message, "via-branch"), text(message, "from-tag")
-        if branch is not None and branch != sender:
+        if branch is not None:
             doomed = {branch} & call.legs.keys()
         elif sender is not None:
             doomed = call.connected(sender)

@@ -1,6 +1,7 @@
 """What happened to media: numbered, kept for a while, told to every subscriber (ARCHITECTURE section 2)."""
 
 import logging
+import secrets
 import time
 from collections import deque
 from collections.abc import Callable
@@ -19,6 +20,7 @@ class EventLog:
 
     def __init__(self) -> None:
         self.last = int(time.time() * 1000)
+        self.instance = secrets.token_hex(8)  # another one says that this is another process
         self._kept: deque[Event] = deque(maxlen=KEPT)
         self._subscribers: dict[Subscriber, str] = {}
 

@@ -66,10 +66,15 @@ def _mux(flags: set[str]) -> bool | None:
 
 
 def text(message: Message, key: str) -> str | None:
-    """A text, None when there is none; GatewayError when it is something else."""
+    """A text, None when there is none; GatewayError when it is something else.
+
+    All but the SDP is of one line: ids go into the log, where one event is one line.
+    """
     value = message.get(key)
     if value is not None and not isinstance(value, str):
         raise GatewayError(f"{key} must be text")
+    if value and key != "sdp" and not value.isprintable():
+        raise GatewayError(f"{key} must be printable")
     return value or None
 
 

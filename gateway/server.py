@@ -171,8 +171,9 @@ class NgStream(asyncio.Protocol):
         if not isinstance(name, str) or not name:
             self._write(cookie, {"result": "error", "error-reason": "subscriber is missing"})
             return
-        self._write(cookie, {"result": "ok", "seq": self._server.events.last})
-        self._server.events.subscribe(self.event, name, since)
+        events = self._server.events
+        self._write(cookie, {"result": "ok", "seq": events.last, "instance": events.instance})
+        events.subscribe(self.event, name, since)
 
     def event(self, event: Event) -> None:
         """Hand one event to the subscriber; one that does not read is cut off and may come back."""

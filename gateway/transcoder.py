@@ -18,6 +18,7 @@ logger = logging.getLogger(__name__)
 
 STREAMS_PER_WORKER = 60  # some 5 % of a core each with Opus, so that a worker is full at a few dozen
 RESTART_DELAY = 1.0  # seconds
+STOP_SECONDS = 2.0  # a worker that has not ended by then is killed
 
 Produced = Callable[[int, int, bytes], None]
 
@@ -114,7 +115,7 @@ class Worker:
         if self._process is not None:
             process = self._process
             try:
-                await asyncio.wait_for(asyncio.to_thread(process.wait), 5)
+                await asyncio.wait_for(asyncio.to_thread(process.wait), STOP_SECONDS)
             except TimeoutError:
                 process.kill()
 

@@ -103,6 +103,7 @@ async def test_the_same_answer_twice(control: Control, phones: Phones) -> None:
         ({"from-tag": "a", "to-tag": "b", "sdp": "v=0\r\ns=-\r\nt=0 0\r\n"}, "no audio"),
         ({"from-tag": "a", "to-tag": "b", "sdp": "v=0", "transport-protocol": "RTP/SAVP"}, "not supported"),
         ({"from-tag": ["a"], "to-tag": "b"}, "must be text"),
+        ({"from-tag": "a\n2026 forged line", "to-tag": "b"}, "must be printable"),
     ],
 )
 async def test_wrong_offers_leave_nothing(

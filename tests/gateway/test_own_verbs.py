@@ -56,7 +56,7 @@ async def test_reloaded_page_takes_its_call_over(
     assert sdp.parse(answer).media[0].codecs[0].name == "PCMU"
     await again.accept(answer)
     await control.ask("attach", "c1", from_tag="a2", to_tag="b")
-    deleted = await control.ask("delete", "c1", from_tag="a")
+    deleted = await control.ask("delete", "c1", from_tag="a", via_branch="a")
     assert list(deleted["legs"]) == ["a"]
     assert await again.tone() == pytest.approx(440, abs=5)
     assert await bob.tone() == pytest.approx(600, abs=5)

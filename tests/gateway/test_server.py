@@ -119,6 +119,7 @@ class Subscriber:
         subscriber.writer.write(ng.encode("sub", message))
         cookie, reply = await subscriber.next()
         assert (cookie, reply["result"]) == ("sub", "ok")
+        assert reply["instance"] == gateway.events.instance
         return subscriber
 
     async def next(self) -> tuple[str, dict[str, ng.Value]]:
