@@ -8,7 +8,7 @@ import time
 import node
 import tail
 from page import FRONTEND
-from steps import ROOT, VENV
+from steps import PYTHON, ROOT, VENV
 
 BIN = VENV / "bin"
 
@@ -21,6 +21,8 @@ def checks() -> list[tuple[str, list[str], dict[str, str], str]]:
         ("ruff format", [str(BIN / "ruff"), "format", "--check", "--quiet", "."], {}, "."),
         ("mypy", [str(BIN / "mypy")], {}, "."),
         ("imports", [str(BIN / "lint-imports")], {}, "."),
+        ("django", [str(PYTHON), "manage.py", "check"], {}, "."),
+        ("migrations", [str(PYTHON), "manage.py", "makemigrations", "--check", "--dry-run"], {}, "."),
         ("svelte-check", [*found.npm, "run", "--silent", "check"], dict(found.environment), FRONTEND.name),
     ]
 
