@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -19,7 +20,8 @@ from tests.e2e.wait import until
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
 ROOT = Path(__file__).resolve().parents[2]
 ROLES = {"front", "web", "edge-1", "gateway-1", "worker", "beat"}
-START_S = 60  # on a busy machine; what a start may take for a person is another test's matter
+START_S = 60  # on a busy machine
+SECOND_START_S = 6  # the best of three
 
 
 class House:
@@ -47,7 +49,9 @@ class House:
         subprocess.run(command, cwd=ROOT, env=self.environment, check=True, stdout=subprocess.DEVNULL)
 
     def up(self, *arguments: str) -> Child:
-        command = [sys.executable, "manage.py", "up", *arguments]
+        return self.start([sys.executable, "manage.py", "up", *arguments])
+
+    def start(self, command: list[str]) -> Child:
         return Child(command, self.data / "up.log", env=self.environment, cwd=ROOT)
 
     def health(self) -> tuple[int, dict[str, dict[str, object]]]:
@@ -168,6 +172,21 @@ def test_nothing_outlives_a_killed_supervisor_and_the_next_one_starts(
     which.until_ready(again)
     assert again.stop() == 0
     assert which.processes() == []
+
+
+def test_a_second_run_is_ready_within_seconds(house: Callable[[str], House]) -> None:
+    which = house("install")
+    took: list[float] = []
+    while len(took) < 4 and (len(took) < 2 or min(took[1:]) > SECOND_START_S):  # the first may still build
+        begun = time.monotonic()
+        child = which.start(["make", "run"])
+        try:
+            which.until_ready(child)
+            took.append(time.monotonic() - begun)
+        finally:
+            child.stop()
+        until(lambda: not which.processes(), 10, "every process to be gone")
+    assert min(took[1:]) <= SECOND_START_S, took
 
 
 @pytest.mark.parametrize(
