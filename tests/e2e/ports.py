@@ -30,7 +30,7 @@ class PortBlock:
             self._next += spacing
             if self._next > self.first + SIZE:
                 raise AssertionError("the block of ports is used up")
-            if _is_free(port):
+            if is_free(port):
                 return port
 
     def take_range(self, count: int) -> tuple[int, int]:
@@ -59,7 +59,8 @@ def _lock_a_block() -> tuple[IO[str], int]:
     raise AssertionError(f"all {BLOCKS} blocks of test ports are in use: too many test runs at once")
 
 
-def _is_free(port: int) -> bool:
+def is_free(port: int) -> bool:
+    """True when nobody has the port, for UDP and TCP."""
     for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
         with socket.socket(socket.AF_INET, kind) as probe:
             try:

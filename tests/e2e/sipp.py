@@ -8,8 +8,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.e2e.ports import PortBlock
+from tests.e2e.ports import PortBlock, is_free
 from tests.e2e.process import Child
+from tests.e2e.wait import until
 
 SCENARIOS = Path(__file__).parents[1] / "data" / "sipp"
 
@@ -68,6 +69,10 @@ class Sipp:
         if server:
             command.append(server)
         self._child = Child(command, directory / "screen.log", cwd=directory)
+
+    def wait_listening(self, seconds: float = 15.0) -> None:
+        """Until its port is taken: a call before that would find nobody."""
+        until(lambda: not is_free(self.port), seconds, f"SIPp on port {self.port}")
 
     def wait(self) -> Outcome:
         """Until all calls are done, or its own time limit."""

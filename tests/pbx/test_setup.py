@@ -45,6 +45,7 @@ def test_every_device_gets_an_offer_of_its_own_and_the_first_200_wins():
     offers = [c.command for c in bench.of(AskMedia)]
     assert [o["via-branch"] for o in offers] == ["leg2", "leg3"]
     assert offers[0]["transport-protocol"] == "RTP/AVP"
+    assert offers[0]["received-from"] == ["IP4", "192.0.2.10"], "where the caller signals from"
     assert offers[1]["transport-protocol"] == "UDP/TLS/RTP/SAVPF" and offers[1]["ICE"] == "force"
     bench.engine("offer:leg2", sdp=sdp(1, 5000))
     bench.engine("offer:leg3", sdp=sdp(1, 5002))
@@ -123,7 +124,7 @@ def test_nobody_answers():
     bench.engine("offer:leg2", sdp=sdp(1, 5000))
     bench.device("leg2", 180)
     bench.feed(Timeout("ring"))
-    assert bench.answers() == [180, 408]
+    assert bench.answers() == [180, 480]
     bench.engine("delete")
     assert (bench.record["result"], bench.record["cause"]) == ("missed", "no_answer")
 

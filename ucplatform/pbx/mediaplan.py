@@ -30,6 +30,17 @@ def _towards(leg: Leg, mux: str) -> Command:
     }
 
 
+def _seen(leg: Leg) -> Command:
+    """Where the leg that wrote this SDP signals from: the engine believes no stranger's packets more than these.
+
+    A browser's packets prove themselves by ICE; its signalling comes through a proxy.
+    """
+    if leg.browser:
+        return {}
+    address = leg.flow.remote[0]
+    return {"received-from": ["IP6" if ":" in address else "IP4", address]}
+
+
 def _interfaces(house: House, *legs: Leg) -> Command:
     names = [house.interface(leg.flow) for leg in legs]
     return {"direction": names} if all(names) else {}
@@ -43,6 +54,7 @@ def offer(call_id: str, house: House, caller: Leg, callee: Leg) -> Command:
         "from-tag": caller.id,
         "via-branch": callee.id,
         "sdp": caller.session.received,
+        **_seen(caller),
         **_towards(callee, "offer"),
         **_interfaces(house, caller, callee),
     }
@@ -57,6 +69,7 @@ def answer(call_id: str, caller: Leg, winner: Leg, sdp: str) -> Command:
         "to-tag": winner.id,
         "via-branch": winner.id,
         "sdp": sdp,
+        **_seen(winner),
         **_towards(caller, "accept"),
     }
 
@@ -69,6 +82,7 @@ def reoffer(call_id: str, house: House, source: Leg, target: Leg, sdp: str) -> C
         "from-tag": source.id,
         "to-tag": target.id,
         "sdp": sdp,
+        **_seen(source),
         **_towards(target, "offer"),
         **_interfaces(house, source, target),
     }
@@ -82,6 +96,7 @@ def reanswer(call_id: str, source: Leg, target: Leg, sdp: str) -> Command:
         "from-tag": source.id,
         "to-tag": target.id,
         "sdp": sdp,
+        **_seen(target),
         **_towards(source, "accept"),
     }
 
@@ -103,6 +118,7 @@ def terminate(call_id: str, house: House, leg: Leg, sdp: str, prefer: list[str] 
         "call-id": call_id,
         "from-tag": leg.id,
         "sdp": sdp,
+        **_seen(leg),
         **_towards(leg, "accept"),
         **_interfaces(house, leg),
     }

@@ -18,7 +18,7 @@ class Outcome:
 
 
 ANSWERED = Outcome("answered", "normal", 200, "OK")
-NO_ANSWER = Outcome("missed", "no_answer", 408, "No Answer", "Nobody answered.")
+NO_ANSWER = Outcome("missed", "no_answer", 480, "No Answer", "Nobody answered.")  # RFC 3398 7.2.4.1: cause 19
 CANCELLED = Outcome("cancelled", "cancelled", 487, "Request Terminated")
 OFFLINE = Outcome(
     "unavailable", "callee_offline", 480, "Not Registered", "No device of this number is online."

@@ -1,0 +1,98 @@
+"""Somebody on the network who writes SIP by hand: what a phone would never send."""
+
+from __future__ import annotations
+
+import secrets
+import socket
+
+from tests.e2e.instance import Instance, Person
+from ucplatform.sip.digest import Challenge, authorize
+from ucplatform.sip.message import Request, Response, parse_message
+
+SDP = (
+    "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"
+    "m=audio 40000 RTP/AVP 0\r\na=rtpmap:0 PCMU/8000\r\n"
+)
+
+
+class Stranger:
+    """One UDP socket. `number` is who it says it is."""
+
+    def __init__(self, instance: Instance, number: str) -> None:
+        host, _, port = instance.sip.partition(":")
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.settimeout(5)
+        self._socket.connect((host, int(port)))
+        self.address = "{}:{}".format(*self._socket.getsockname())
+        self.instance = instance
+        self.number = number
+        self.tag = secrets.token_hex(4)
+        self.call_id = secrets.token_hex(8)
+        self.cseq = 0
+        self.answer: Response | None = None
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def __enter__(self) -> Stranger:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def request(
+        self,
+        method: str,
+        to: str,
+        *headers: str,
+        body: str = "",
+        call_id: str = "",
+        from_tag: str = "",
+        to_tag: str = "",
+    ) -> Response:
+        """Send one request and wait for its final response; an INVITE's failure is acknowledged."""
+        self.cseq += 1
+        branch = f"z9hG4bK{secrets.token_hex(6)}"
+        target = f"sip:{to}@{self.instance.domain}"
+        lines = [
+            f"{method} {target} SIP/2.0",
+            f"Via: SIP/2.0/UDP {self.address};rport;branch={branch}",
+            "Max-Forwards: 70",
+            f"From: <sip:{self.number}@{self.instance.domain}>;tag={from_tag or self.tag}",
+            f"To: <{target}>" + (f";tag={to_tag}" if to_tag else ""),
+            f"Call-ID: {call_id or self.call_id}",
+            f"CSeq: {self.cseq} {method}",
+            f"Contact: <sip:{self.number}@{self.address}>",
+            *headers,
+        ]
+        if body:
+            lines.append("Content-Type: application/sdp")
+        self._socket.send("\r\n".join([*lines, f"Content-Length: {len(body)}", "", body]).encode())
+        response = self._final(branch)
+        if method == "INVITE" and response.status >= 300:
+            ack = [lines[0].replace("INVITE", "ACK", 1), *lines[1:4], f"To: {response.to}", lines[5],
+                   f"CSeq: {self.cseq} ACK", "Content-Length: 0", "", ""]  # fmt: skip
+            self._socket.send("\r\n".join(ack).encode())
+        return response
+
+    def _final(self, branch: str) -> Response:
+        while True:
+            message = parse_message(self._socket.recv(65536))
+            if isinstance(message, Request) or message.status < 200 or message.via.branch != branch:
+                continue
+            return message
+
+    def signed(self, method: str, to: str, person: Person, password: str = "", body: str = "") -> Response:
+        """Ask, answer the challenge as `person` (with `password` in place of theirs), give the outcome."""
+        first = self.request(method, to, body=body)
+        assert first.status == 401, first.status
+        challenge = Challenge.parse(first.headers.get("WWW-Authenticate") or "")
+        credentials = authorize(
+            challenge,
+            method,
+            f"sip:{to}@{self.instance.domain}",
+            person.number,
+            password or person.secret,
+            "c1",
+        )
+        return self.request(method, to, f"Authorization: {credentials}", body=body)

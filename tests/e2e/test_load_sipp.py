@@ -1,0 +1,108 @@
+"""Many times: 1,000 registrations, and 500 calls of each behaviour, of which none may fail."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.instance import Instance, Person
+from tests.e2e.ports import PortBlock
+from tests.e2e.sipp import Sipp, write_rows
+from tests.e2e.wait import until
+
+CALLS = 500
+RATE = 40  # new calls a second
+CALLEES = 100  # extensions that each behaviour has for itself
+COUNT = """
+from ucplatform.calls.models import Call
+rows = Call.objects.filter(callee_number__in={numbers!r}, result={result!r})
+print(rows.count())
+"""
+
+
+@pytest.fixture(scope="module")
+def crowd(instance: Instance) -> Iterator[list[Person]]:
+    """A thousand extensions, loaded from a file as an administrator does."""
+    people = [Person(str(n), f"Crowd {n}", f"secret-{n}") for n in range(1000, 2000)]
+    assert "1000 extensions added" in instance.load(people)
+    instance.manage(
+        "shell", "-c", "from ucplatform.directory.actions import set_option; set_option('ring_seconds', 5)"
+    )
+    yield people
+    instance.manage(
+        "shell", "-c", "from ucplatform.directory.actions import set_option; set_option('ring_seconds', 30)"
+    )
+
+
+def register(
+    instance: Instance, ports: PortBlock, directory: Path, people: list[Person], transport: str = "udp"
+) -> int:
+    """Sign these in from one port, which is where their calls will arrive; returns it."""
+    port = ports.take()
+    rows = write_rows(directory / "register.csv", [(p.number, p.secret, p.number) for p in people])
+    with Sipp(
+        directory / "register", ports, "register", calls=len(people), port=port, server=instance.sip,
+        rows=rows, rate=250, transport=transport,
+    ) as sipp:  # fmt: skip
+        sipp.wait().assert_all(len(people))
+    return port
+
+
+def test_a_thousand_extensions_register_with_digest(
+    instance: Instance, ports: PortBlock, tmp_path: Path, crowd: list[Person]
+):
+    register(instance, ports, tmp_path, crowd)
+
+
+BEHAVIOURS = [
+    ("udp", "callee_answers", "caller_talks", "answered"),
+    ("tcp", "callee_answers", "caller_talks", "answered"),
+    ("udp", "callee_rings", "caller_cancels", "cancelled"),
+    ("udp", "callee_is_busy", "caller_meets_busy", "busy"),
+    ("udp", "callee_rings", "caller_waits_in_vain", "missed"),
+    ("udp", "callee_is_held", "caller_holds", "answered"),
+]
+
+
+@pytest.mark.timeout(150)
+@pytest.mark.parametrize(
+    ("number", "transport", "callee", "caller", "result"),
+    [pytest.param(n, *row, id=f"{row[2]}-{row[0]}") for n, row in enumerate(BEHAVIOURS)],
+)
+def test_500_calls_go_as_they_should(
+    instance: Instance,
+    ports: PortBlock,
+    tmp_path: Path,
+    number: int,
+    transport: str,
+    callee: str,
+    caller: str,
+    result: str,
+):
+    first = 3000 + number * 2 * CALLEES
+    people = [Person(str(n), f"Busy {n}", f"secret-{n}") for n in range(first, first + 2 * CALLEES)]
+    instance.load(people)
+    called, calling = people[:CALLEES], people[CALLEES:]
+    port = register(instance, ports, tmp_path, called, transport)
+    rows = write_rows(
+        tmp_path / "calls.csv", [(a.number, a.secret, b.number) for a, b in zip(calling, called, strict=True)]
+    )
+    callees = Sipp(
+        tmp_path / "callee", ports, callee, calls=CALLS, port=port, transport=transport, at_once=CALLS
+    )
+    with callees as answering:
+        answering.wait_listening()
+        callers = Sipp(
+            tmp_path / "caller", ports, caller, calls=CALLS, server=instance.sip, rows=rows, rate=RATE,
+            transport=transport, at_once=CALLS,
+        )  # fmt: skip
+        with callers as asking:
+            asking.wait().assert_all(CALLS)
+            answering.wait().assert_all(CALLS)
+    script = COUNT.format(numbers=[p.number for p in called], result=result)
+    until(
+        lambda: instance.manage("shell", "-c", script).split()[-1] == str(CALLS), 20,
+        f"{CALLS} records with the result {result}", every=0.5,
+    )  # fmt: skip
