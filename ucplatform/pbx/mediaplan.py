@@ -31,7 +31,8 @@ def _towards(leg: Leg, mux: str) -> Command:
 
 
 def _seen(leg: Leg) -> Command:
-    """Where the leg that wrote this SDP signals from: the engine believes no stranger's packets more than these.
+    """Where the leg that wrote this SDP signals from: the engine believes no stranger's packets more
+    than these.
 
     A browser's packets prove themselves by ICE; its signalling comes through a proxy.
     """
