@@ -137,13 +137,16 @@ def lines() -> Iterator[Lines]:
 class Station:
     """Transports on free ports of 127.0.0.1 (and ::1) with a responder."""
 
-    def __init__(self, limits: Limits, trusted: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, limits: Limits, trusted: tuple[str, ...] = (), advertised: dict[str, str] | None = None
+    ) -> None:
         self.responder = Responder()
         self.transports = Transports(
             on_data=self.responder.on_data,
             on_flow_lost=self.responder.on_flow_lost,
             limits=limits,
             trusted=trusted,
+            advertised=advertised,
         )
 
     async def start(self, config: ListenConfig) -> "Station":
@@ -160,9 +163,12 @@ async def station() -> AsyncIterator[Callable[..., Awaitable[Station]]]:
     made: list[Station] = []
 
     async def make(
-        config: ListenConfig, limits: Limits | None = None, trusted: tuple[str, ...] = ()
+        config: ListenConfig,
+        limits: Limits | None = None,
+        trusted: tuple[str, ...] = (),
+        advertised: dict[str, str] | None = None,
     ) -> Station:
-        made.append(Station(limits or Limits(), trusted))
+        made.append(Station(limits or Limits(), trusted, advertised))
         return await made[-1].start(config)
 
     yield make

@@ -54,6 +54,16 @@ async def test_a_wildcard_listener_knows_which_address_faces_the_peer(station) -
     assert flow == edge.transports.udp_flow(peer.address)
 
 
+@pytest.mark.parametrize("bound", ["127.0.0.1", "0.0.0.0"])
+async def test_behind_a_nat_peers_see_the_advertised_address(station, bound: str) -> None:
+    edge: Station = await station(ListenConfig(udp=[(bound, 0)]), advertised={"127.0.0.1": "203.0.113.7"})
+    peer = Peer()
+    port = edge.address("udp")[1]
+    peer.send(options(), ("127.0.0.1", port))
+    assert f" {hostport(('203.0.113.7', port))}\r\n".encode() in await peer.receive()
+    assert edge.transports.udp_flow(peer.address).local == ("203.0.113.7", port)
+
+
 async def test_sends_first_through_the_listener_of_the_family(station) -> None:
     edge: Station = await station(BOTH)
     for index, host in enumerate(["127.0.0.1", "::1"]):

@@ -3,6 +3,7 @@
 import ipaddress
 import socket
 import time
+from collections.abc import Mapping
 
 from ucplatform.sip.flow import Address
 
@@ -50,20 +51,28 @@ def unmapped(address: tuple) -> Address:
 
 
 class Routes:
-    """Our own address as each peer sees it, asked of the kernel's routing table and remembered for 30 s."""
+    """Our own address as each peer sees it, asked of the kernel's routing table and remembered for 30 s.
 
-    def __init__(self) -> None:
+    `advertised` names what stands before a local address: behind a NAT peers must answer to that one.
+    """
+
+    def __init__(self, advertised: Mapping[str, str] | None = None) -> None:
         self._known: dict[str, tuple[float, str]] = {}
+        self._advertised = dict(advertised or {})
+
+    def face(self, host: str) -> str:
+        """What peers see of our address `host`."""
+        return self._advertised.get(host, host)
 
     def local(self, host: str) -> str:
-        """The source address of a packet to `host`; OSError when no route leads there."""
+        """What `host` sees as the source of our packets; OSError when no route leads there."""
         now = time.monotonic()
         known = self._known.get(host)
         if known is not None and known[0] > now:
             return known[1]
         with socket.socket(family(host), socket.SOCK_DGRAM) as probe:
             probe.connect((host, 9))  # connecting a UDP socket sends nothing
-            local = probe.getsockname()[0]
+            local = self.face(probe.getsockname()[0])
         if len(self._known) >= ROUTES_KEPT:
             self._known.clear()
         self._known[host] = (now + ROUTE_SECONDS, local)

@@ -12,6 +12,7 @@ from ucplatform.edge import log
 from ucplatform.edge.accounts import Accounts
 from ucplatform.edge.addresses import parse_listen
 from ucplatform.edge.commands import Commands
+from ucplatform.edge.house import advertised
 from ucplatform.edge.journal import Journal, Record
 from ucplatform.edge.limits import Limits
 from ucplatform.edge.store import Store
@@ -70,6 +71,7 @@ class Edge:
             on_flow_lost=lambda flow, reason: self._switchboard.on_flow_lost(flow, reason),
             limits=self.limits,
             trusted=settings.UC_SIP_TRUSTED,
+            advertised=advertised(settings.UC_MEDIA_ADDRESSES),
         )
         self._consumer = SipConsumer.as_asgi(
             transports=self.transports, allowed_origins=settings.UC_ALLOWED_ORIGINS, ready=self._ready.wait

@@ -45,6 +45,8 @@ class Hub(Protocol):
 
     def new_id(self, transport: str) -> str: ...
 
+    def face(self, local: Address) -> Address: ...
+
     def deliver(self, data: bytes, flow: Flow) -> None: ...
 
     def opened(self, connection: Connection) -> None: ...
@@ -76,7 +78,7 @@ class StreamConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport  # type: ignore[assignment]
         tune(transport.get_extra_info("socket"))
-        local = self._advertised or unmapped(transport.get_extra_info("sockname"))
+        local = self._advertised or self._hub.face(unmapped(transport.get_extra_info("sockname")))
         remote = unmapped(transport.get_extra_info("peername"))
         self.flow = Flow(self._hub.new_id(self._kind), self._kind, local, remote)
         self._hub.opened(self)

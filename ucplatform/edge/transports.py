@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 import ssl
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from ucplatform.edge import log
@@ -42,6 +42,7 @@ class Transports:
         on_flow_lost: Callable[[Flow, str], None],
         limits: Limits | None = None,
         trusted: Iterable[str] = (),
+        advertised: Mapping[str, str] | None = None,
     ) -> None:
         self.limits = limits or Limits()
         self.admission = Admission(self.limits.connections_per_address, trusted)
@@ -51,7 +52,7 @@ class Transports:
         self._outgoing: dict[tuple[str, Address], asyncio.Future[Flow]] = {}
         self._udp: list[UdpListener] = []
         self._streams: list[tuple[str, StreamListener]] = []
-        self._routes = Routes()
+        self._routes = Routes(advertised)
         self._numbers = itertools.count(1)
         self._sweeper: asyncio.Task[None] | None = None
         self._closed = False
@@ -111,6 +112,10 @@ class Transports:
                     listener.refresh()
 
     # Called by connections and listeners --------
+
+    def face(self, local: Address) -> Address:
+        """One of our addresses as peers see it."""
+        return self._routes.face(local[0]), local[1]
 
     def new_id(self, transport: str) -> str:
         """A flow id that this edge has not used before, e.g. "tcp-17"."""

@@ -82,8 +82,7 @@ class UdpListener(asyncio.DatagramProtocol):
     def flow(self, remote: Address) -> Flow:
         """The flow to a numeric `remote`; OSError when no route leads there."""
         host, port = self.address
-        if host in WILDCARDS:
-            host = self._routes.local(remote[0])
+        host = self._routes.local(remote[0]) if host in WILDCARDS else self._routes.face(host)
         return Flow.udp((host, port), remote)
 
     def send(self, flow: Flow, data: bytes) -> bool:
