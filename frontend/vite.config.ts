@@ -10,7 +10,8 @@ export default defineConfig({
   plugins: [svelte()],
   build: {
     outDir: 'dist',
-    manifest: true,
+    // Not in a hidden folder: the server reads it beside the files it serves, and collectstatic skips hidden ones.
+    manifest: 'manifest.json',
     target: 'es2022',
     // The page's policy is default-src 'self': nothing may become a data: URL or an inline script.
     assetsInlineLimit: 0,

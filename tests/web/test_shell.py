@@ -21,10 +21,10 @@ MANIFEST = {
 
 @pytest.fixture
 def built(settings, tmp_path):
-    """A front end as Vite leaves it."""
-    settings.UC_FRONTEND_DIST = tmp_path
-    (tmp_path / ".vite").mkdir()
-    (tmp_path / ".vite" / "manifest.json").write_text(json.dumps(MANIFEST))
+    """A front end as Vite built it, collected."""
+    settings.STATIC_ROOT = tmp_path
+    (tmp_path / "app").mkdir()
+    (tmp_path / "app" / "manifest.json").write_text(json.dumps(MANIFEST))
 
 
 PATHS = ["/", "/phone", "/history", "/history/c-e1-68bf-0a", "/call", "/settings"]
@@ -60,7 +60,7 @@ def test_other_paths_are_not_pages(visitor, alice, built, path):
 
 
 def test_before_the_front_end_is_built_it_says_so(visitor, alice, settings, tmp_path):
-    settings.UC_FRONTEND_DIST = tmp_path
+    settings.STATIC_ROOT = tmp_path
     response = visitor(alice).get("/")
     assert response.status_code == 503
     assert "not built yet" in response.content.decode()

@@ -26,8 +26,12 @@ def read_manifest(path: Path, changed_ns: int) -> dict[str, Any]:
 
 
 def entry_files() -> dict[str, Any] | None:
-    """{"script", "styles", "preloads"} as paths below /static/app/; None while the front end is not built."""
-    path = settings.UC_FRONTEND_DIST / ".vite" / "manifest.json"
+    """{"script", "styles", "preloads"} as paths below /static/app/; None while the front end is not built.
+
+    Read from the collected copy, which is what the front serves: a build under a running house changes
+    nothing
+    until it is collected."""
+    path = settings.STATIC_ROOT / "app" / "manifest.json"
     try:
         chunks = read_manifest(path, path.stat().st_mtime_ns)
     except FileNotFoundError:
