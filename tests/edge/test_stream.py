@@ -10,7 +10,7 @@ import pytest
 from tests.edge.conftest import Lines, Station, until
 from tests.edge.responder import options
 from ucplatform.edge.limits import Limits
-from ucplatform.edge.transports import ListenConfig
+from ucplatform.edge.transports import ListenConfig, Transports
 from ucplatform.sip.flow import Flow
 
 TCP = ListenConfig(tcp=[("127.0.0.1", 0), ("::1", 0)])
@@ -59,7 +59,7 @@ async def test_answers_over_the_connection(station, index: int) -> None:
         writer.write(REQUEST)
         head = await answer(reader)
         flow = edge.responder.flows[0]
-        assert head.startswith(b"SIP/2.0 200 OK\r\n") and flow.id == "tcp-1"
+        assert head.startswith(b"SIP/2.0 200 OK\r\n") and flow.id.startswith("tcp-")
         assert flow.local == edge.address("tcp", index)
         assert flow.remote == writer.get_extra_info("sockname")[:2]
     flow_lost, reason = await lost(edge)
@@ -269,3 +269,10 @@ async def test_closing_ends_every_connection_and_calls_nothing_back(station) -> 
     with pytest.raises(OSError):
         await asyncio.open_connection(*address)
     assert edge.responder.lost.empty()
+
+
+def test_flow_ids_are_not_used_again_by_a_later_life():
+    def transports() -> Transports:
+        return Transports(on_data=lambda data, flow: None, on_flow_lost=lambda flow, reason: None)
+
+    assert transports().new_id("ws") != transports().new_id("ws")

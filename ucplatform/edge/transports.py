@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import secrets
 import ssl
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -53,6 +54,7 @@ class Transports:
         self._udp: list[UdpListener] = []
         self._streams: list[tuple[str, StreamListener]] = []
         self._routes = Routes(advertised)
+        self._life = secrets.token_hex(4)
         self._numbers = itertools.count(1)
         self._sweeper: asyncio.Task[None] | None = None
         self._closed = False
@@ -118,8 +120,9 @@ class Transports:
         return self._routes.face(local[0]), local[1]
 
     def new_id(self, transport: str) -> str:
-        """A flow id that this edge has not used before, e.g. "tcp-17"."""
-        return f"{transport}-{next(self._numbers)}"
+        """A flow id that no life of this edge has used, e.g. "tcp-5f0c3a91-17": stored registrations and calls
+        name flows of an earlier life, and a stranger's connection must not become one of those."""
+        return f"{transport}-{self._life}-{next(self._numbers)}"
 
     def deliver(self, data: bytes, flow: Flow) -> None:
         """Hand one complete message up; a fault of ours there must not cost the peer its connection."""
