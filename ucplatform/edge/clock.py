@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+from ucplatform.edge import log
 from ucplatform.sip.commands import Key
 from ucplatform.sip.timers import TimerQueue
 
@@ -46,7 +47,10 @@ class Clock:
         self._handle = None
         now = self._loop.time()
         while (key := self._queue.pop_due(now)) is not None:
-            self._fire(key, now)
+            try:
+                self._fire(key, now)
+            except Exception as error:  # one timer's fault must not stop all others
+                log.fault("timer-failed", error, timer=key)
         at = self._queue.next_at()
         if at is not None and (self._handle is None or at < self._armed):
             self._arm(at)
