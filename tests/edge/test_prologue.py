@@ -1,7 +1,7 @@
 """The beginning of a ladder: what was said before the call was one."""
 
 from tests.pbx.lab import phone_flow, request
-from ucplatform.edge.prologue import ATTEMPTS, MESSAGES, Prologue
+from ucplatform.edge.prologue import ATTEMPTS, MESSAGES, OCTETS, Prologue
 from ucplatform.sip.message import make_response
 
 FLOW = phone_flow(10)
@@ -24,3 +24,13 @@ def test_strangers_fill_no_memory():
             prologue.keep(request("INVITE", "201", call_id=f"c{n}"), (1.0, "in", FLOW, b""))
     assert prologue.take("c0", "a-tag") == []
     assert len(prologue.take(f"c{ATTEMPTS + 4}", "a-tag")) == MESSAGES
+
+
+def test_long_messages_of_strangers_fill_no_memory_either():
+    prologue = Prologue()
+    for n in range(ATTEMPTS):
+        prologue.keep(request("INVITE", "201", call_id=f"c{n}"), (1.0, "in", FLOW, bytes(65536)))
+    kept = sum(len(line[3]) for n in range(ATTEMPTS) for line in prologue.take(f"c{n}", "a-tag"))
+    assert 0 < kept <= OCTETS
+    prologue.keep(request("INVITE", "201", call_id="next"), (1.0, "in", FLOW, b"INVITE"))
+    assert len(prologue.take("next", "a-tag")) == 1

@@ -15,6 +15,8 @@ from ucplatform.sip.message import Request, Response
 
 ATTEMPTS = 512
 MESSAGES = 12
+#: Octets of all of them together: attempts are strangers' work, and a message may have 64 KiB.
+OCTETS = 4 * 1024 * 1024
 METHODS = frozenset({"INVITE", "ACK"})
 
 Line = tuple[float, str, Flow, bytes]
@@ -27,6 +29,7 @@ class Prologue:
 
     def __init__(self) -> None:
         self._attempts: OrderedDict[tuple[str, str], list[Line]] = OrderedDict()
+        self._octets = 0
 
     def keep(self, message: Request | Response, line: Line) -> None:
         """Remember one message of an attempt; anything but INVITE and ACK is nobody's beginning."""
@@ -37,11 +40,17 @@ class Prologue:
         lines = self._attempts.get(key)
         if lines is None:
             lines = self._attempts[key] = []
-            if len(self._attempts) > ATTEMPTS:
-                self._attempts.popitem(last=False)
         if len(lines) < MESSAGES:
             lines.append(line)
+            self._octets += len(line[3])
+        while len(self._attempts) > ATTEMPTS or self._octets > OCTETS:
+            self._drop(self._attempts.popitem(last=False)[1])
+
+    def _drop(self, lines: list[Line]) -> None:
+        self._octets -= sum(len(data) for _, _, _, data in lines)
 
     def take(self, call_id: str, from_tag: str) -> list[Line]:
         """The messages of the attempt that has become a call, in order."""
-        return self._attempts.pop((call_id, from_tag), [])
+        lines = self._attempts.pop((call_id, from_tag), [])
+        self._drop(lines)
+        return lines
