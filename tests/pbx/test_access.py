@@ -114,3 +114,15 @@ def test_a_pages_credential_is_bound_to_its_flow_until_that_is_lost(gate):
     gate.flow_lost("ws-1")
     assert gate.flows_of("0123456789abcdef") == set()
     assert isinstance(answer(gate, PAGE, "page-pw", flow=page_flow("ws-2")), Granted)
+
+
+def test_a_disabled_extension_ends_the_right_of_its_open_page_at_once(gate):
+    assert isinstance(answer(gate, PAGE, "page-pw", flow=page_flow("ws-1")), Granted)
+    gate._directory["200"] = replace(gate._directory["200"], enabled=False)
+    verdict = answer(gate, PAGE, "page-pw", flow=page_flow("ws-1"))
+    assert isinstance(verdict, Denied) and verdict.response.status == 403
+
+
+def test_a_pages_credential_is_for_a_websocket_only(gate):
+    verdict = answer(gate, PAGE, "page-pw", flow=phone_flow(10))
+    assert isinstance(verdict, Denied) and verdict.why == "wrong-credentials"

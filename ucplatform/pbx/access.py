@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ucplatform.pbx.ports import Account, Directory
 from ucplatform.sip.digest import (
@@ -71,6 +71,7 @@ class Gatekeeper:
         self._directory = directory
         self._page_password = page_password
         self._pages: dict[str, tuple[str, _Secret]] = {}
+        self._pages_by_flow: dict[str, set[str]] = {}
         self.offer_sha256 = False
         # Unknown names are checked against this one, so that they take as long to refuse as known ones.
         nobody = hashlib.sha256(f"nobody:{realm}:{id(self)}".encode()).hexdigest()
@@ -91,6 +92,7 @@ class Gatekeeper:
             return Denied(self._challenge(request, flow, now, stale=True), None, credentials.username)
         if secret.session:
             self._pages[credentials.username] = (flow.id, secret)
+            self._pages_by_flow.setdefault(flow.id, set()).add(credentials.username)
         if request.from_.uri.username != secret.account.number:
             return Denied(
                 make_response(request, 403, "From Is Not Yours"), "foreign-from", credentials.username
@@ -99,7 +101,7 @@ class Gatekeeper:
 
     def flow_lost(self, flow_id: str) -> None:
         """A page's credential ends with its flow."""
-        for username in [name for name, (flow, _) in self._pages.items() if flow == flow_id]:
+        for username in self._pages_by_flow.pop(flow_id, ()):
             del self._pages[username]
 
     def flows_of(self, session: str) -> set[str]:
@@ -118,12 +120,14 @@ class Gatekeeper:
         if not username.startswith(PAGE_PREFIX):
             account = self._directory.by_number(username)
             return _Secret(account, account.ha1_md5, account.ha1_sha256) if account else self._nobody
-        bound = self._pages.get(username)
-        if bound is not None:
-            return bound[1] if bound[0] == flow.id else self._nobody
-        password = self._page_password(username)
         parts = username.split("!")
         account = self._directory.by_number(parts[1]) if len(parts) == 5 else None
+        bound = self._pages.get(username)
+        if bound is not None:
+            # The account as it is now: it may have been disabled since the page came.
+            return replace(bound[1], account=account) if bound[0] == flow.id else self._nobody
+        # Bound to a connection, so that signing out can end it: a datagram has none.
+        password = self._page_password(username) if flow.websocket else None
         if password is None or account is None:
             return self._nobody
         return _Secret(
