@@ -100,9 +100,17 @@ class Devices:
             for number in self.registrar.sweep(now, self._house().reconnect_seconds):
                 self._save(number)
                 log.info("registration-ended", number=number)
-            for binding in self.registrar.everything():
+            bindings = self.registrar.everything()
+            self._forget_but({(binding.number, binding.key) for binding in bindings})
+            for binding in bindings:
                 if binding.behind_nat and binding.flow.transport == "udp":
                     self._keep_alive(binding, now)
+
+    def _forget_but(self, there: set[tuple[str, str]]) -> None:
+        """What is noted of devices that are registered no more goes with them."""
+        for notes in (self._missed, self._next_probe):
+            for name in notes.keys() - there:
+                del notes[name]
 
     def _keep_alive(self, binding: Binding, now: float) -> None:
         """An OPTIONS now and then holds the NAT's hole open, and tells whether the device is there."""
@@ -115,13 +123,16 @@ class Devices:
     def probed(self, number: str, key: str, answered: bool) -> None:
         """The outcome of an OPTIONS. Only a device that ever answered one is dropped for silence."""
         name = (number, key)
+        binding = next((b for b in self.of(number) if b.key == key), None)
+        if binding is None:
+            return
         if answered:
             self._missed[name] = 0
         elif name in self._missed:
             self._missed[name] += 1
-            binding = next((b for b in self.of(number) if b.key == key), None)
-            if self._missed[name] >= MISSES and binding is not None:
-                del self._missed[name], self._next_probe[name]
+            if self._missed[name] >= MISSES:
+                self._missed.pop(name)
+                self._next_probe.pop(name, None)
                 self.registrar.drop(binding)
                 self._save(number)
                 log.warning("device-unreachable", number=number, device=binding.contact)
