@@ -55,18 +55,27 @@ async () => {
 }
 """
 
-# A browser whose owner's administrator left it no codec but Opus.
-OPUS_ONLY = """
-for (const name of ['createOffer', 'createAnswer', 'setLocalDescription']) {
-  const original = RTCPeerConnection.prototype[name];
-  RTCPeerConnection.prototype[name] = function (...rest) {
-    const wanted = RTCRtpReceiver.getCapabilities('audio').codecs
-      .filter((codec) => /opus|telephone-event/i.test(codec.mimeType));
-    for (const transceiver of this.getTransceivers())
-      if (transceiver.receiver.track.kind === 'audio') transceiver.setCodecPreferences(wanted);
-    return original.apply(this, rest);
-  };
-}
+# A browser whose owner's administrator left it no codec but Opus. Offers are thinned out before it sees them:
+# with preferences alone Chromium answers Opus, and sends what stood first in the offer all the same.
+OPUS_ONLY = r"""
+const wanted = /opus|telephone-event/i;
+const prototype = RTCPeerConnection.prototype;
+const { createOffer, setRemoteDescription } = prototype;
+prototype.createOffer = function (...rest) {
+  const codecs = RTCRtpReceiver.getCapabilities('audio').codecs.filter((one) => wanted.test(one.mimeType));
+  for (const transceiver of this.getTransceivers())
+    if (transceiver.receiver.track.kind === 'audio') transceiver.setCodecPreferences(codecs);
+  return createOffer.apply(this, rest);
+};
+prototype.setRemoteDescription = function (description, ...rest) {
+  if (description.type !== 'offer') return setRemoteDescription.call(this, description, ...rest);
+  const kept = [...description.sdp.matchAll(/^a=rtpmap:(\d+) (\S+)/gm)]
+    .filter((match) => wanted.test(match[2])).map((match) => match[1]);
+  const sdp = description.sdp
+    .replace(/^(m=audio \d+ \S+) .*$/m, (_, head) => `${head} ${kept.join(' ')}`)
+    .replace(/^a=(?:rtpmap|fmtp|rtcp-fb):(\d+) .*\r\n/gm, (line, type) => (kept.includes(type) ? line : ''));
+  return setRemoteDescription.call(this, { type: 'offer', sdp }, ...rest);
+};
 """
 
 

@@ -18,7 +18,7 @@ window.talk = async () => {
   far.onicecandidate = (event) => near.addIceCandidate(event.candidate);
   far.ontrack = (event) => { document.querySelector('audio').srcObject = event.streams[0]; };
   microphone.getTracks().forEach((track) => near.addTrack(track, microphone));
-  await near.setLocalDescription();
+  await near.setLocalDescription(await near.createOffer());
   await far.setRemoteDescription(near.localDescription);
   await far.setLocalDescription();
   await near.setRemoteDescription(far.localDescription);
