@@ -41,7 +41,8 @@ def set_up_django() -> None:
     import django
 
     django.setup()
-    for name in ENVIRONMENT:
+    # The settings' name too: an xdist worker that inherited it would import them before this runs.
+    for name in (*ENVIRONMENT, "DJANGO_SETTINGS_MODULE"):
         del os.environ[name]
     os.environ.update({name: value for name, value in before.items() if value is not None})
 
