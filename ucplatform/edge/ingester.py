@@ -12,6 +12,8 @@ from ucplatform.edge.segments import open_private, write_atomically
 BATCH = 200
 FIRST_RETRY = 0.2
 LAST_RETRY = 15.0
+#: the least time from one batch to the next: a transaction costs as much as thirty rows in it
+GATHER_SECONDS = 0.25
 
 
 class Position(NamedTuple):
@@ -93,6 +95,8 @@ class Ingester:
             if after != position:
                 self._finish(position, after)
                 position = after
+                if len(records) < BATCH:
+                    self._closing.wait(GATHER_SECONDS)  # a record after a silence never waits
             elif self._closing.is_set():
                 return
             else:

@@ -31,6 +31,8 @@ QUEUE_OCTETS = 32 * 1024 * 1024
 #: counted for every entry beside its message: what the queue itself takes
 ENTRY_OCTETS = 512
 BATCH = 500
+#: made once: json.dumps makes a new encoder for every call with such options
+_ENCODE = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 class TraceWriter:
@@ -133,7 +135,7 @@ def _line(entry: tuple) -> bytes:
         text = mask(content).decode("utf-8", "replace")
         record = {**head, "kind": "sip", "dir": what, "leg": leg, "flow": path, "text": text}
     # A lone surrogate in a call id or detail (surrogateescape of the parser) is replaced too.
-    return json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace") + b"\n"
+    return _ENCODE(record).encode("utf-8", "replace") + b"\n"
 
 
 def index_key(call_id: str) -> str:

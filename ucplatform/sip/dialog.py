@@ -1,7 +1,7 @@
 """Dialogs (RFC 3261 section 12) as values: every step gives a new one, and all of it goes through JSON."""
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from ucplatform.sip.errors import ParseError
@@ -192,12 +192,18 @@ class Dialog:
 
     def to_json(self) -> dict[str, Any]:
         """A dict of JSON values, for the snapshot of a call."""
-        return {**asdict(self), "route_set": list(self.route_set)}
+        value = {name: getattr(self, name) for name in _FIELDS}
+        value["route_set"] = list(self.route_set)
+        return value
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> "Dialog":
         """The dialog that `to_json` wrote."""
         return cls(**{**value, "route_set": tuple(value["route_set"])})
+
+
+# Read once: asdict() asks the class anew, and copies deeply, each time a call is stored.
+_FIELDS = tuple(field.name for field in fields(Dialog))
 
 
 def _tagged(value: str, tag: str) -> str:

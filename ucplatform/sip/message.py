@@ -236,17 +236,20 @@ def make_response(
     copied as it is.
     """
     source = request.headers
-    copied = [(name, value) for name in ("Via", "From") for value in source.all(name)]
-    copied += [("To", _tagged(request, value, status, to_tag)) for value in source.all("to")[:1]]
-    copied += [(name, value) for name in ("Call-ID", "CSeq") for value in source.all(name)[:1]]
+    # Copied values were checked when they came, so they go over as they are.
+    copied = [(name.lower(), name, value) for name in ("Via", "From") for value in source.all(name)]
+    copied += [("to", "To", _tagged(request, value, status, to_tag)) for value in source.all("to")[:1]]
+    copied += [(name.lower(), name, value) for name in ("Call-ID", "CSeq") for value in source.all(name)[:1]]
     if status == 100:
-        copied += [("Timestamp", value) for value in source.all("timestamp")]
+        copied += [("timestamp", "Timestamp", value) for value in source.all("timestamp")]
     elif status < 300:
-        copied += [("Record-Route", value) for value in source.all("record-route")]
-    copied += headers
+        copied += [("record-route", "Record-Route", value) for value in source.all("record-route")]
+    answer = Headers.from_wire(copied)
+    for name, value in headers:
+        answer.add(name, value)
     if content_type is not None:
-        copied.append(("Content-Type", content_type))
-    return Response(status, REASONS.get(status, "") if reason is None else reason, Headers(copied), body)
+        answer.add("Content-Type", content_type)
+    return Response(status, REASONS.get(status, "") if reason is None else reason, answer, body)
 
 
 def _tagged(request: Request, value: str, status: int, to_tag: str | None) -> str:
