@@ -7,6 +7,7 @@ from gateway.errors import PacketError
 
 DIGITS = "0123456789*#ABCD"
 _EVENT = struct.Struct("!BBH")
+END = 0x80  # the flag of a press's last packets
 VOLUME = 10  # dBm0 below zero
 END_REPEATS = 3  # RFC 4733 section 2.5.1.4: the end goes out three times
 MAX_DURATION = 0xFFFF
@@ -26,10 +27,10 @@ class TelephoneEvent:
         if len(payload) < 4:
             raise PacketError("telephone event is too short")
         code, flags, duration = _EVENT.unpack_from(payload)
-        return cls(code, flags >= 0x80, flags & 0x3F, duration)
+        return cls(code, flags >= END, flags & 0x3F, duration)
 
     def __bytes__(self) -> bytes:
-        flags = (0x80 if self.end else 0) | self.volume
+        flags = (END if self.end else 0) | self.volume
         return _EVENT.pack(self.code, flags, min(self.duration, MAX_DURATION))
 
     @property

@@ -53,14 +53,14 @@ def offer_for(kind: str, caller: Sequence[Codec], number: Callable[[Codec], int]
         keys = (OPUS, PCMU, PCMA) if kind == WEBRTC else (PCMU, PCMA)
         have = {codec.key for codec in own}
         wanted += [CODED[key] for key in keys if key not in have]
-    return _numbered(wanted + _events_for(wanted, events(caller)), number)
+    return _numbered(wanted + _events_for(_leading(kind, wanted), _own_events(kind, wanted, caller)), number)
 
 
 def full_offer(kind: str, number: Callable[[Codec], int], prefer: Sequence[str] = ()) -> list[Codec]:
     """An offer of our own: everything the transcoder speaks; Opus first for browsers, last for phones."""
     keys = list(CODED) if kind == WEBRTC else [PCMU, PCMA, G722, OPUS]
     wanted = _preferred([CODED[key] for key in keys], prefer)
-    return _numbered(wanted + _events_for(wanted, []), number)
+    return _numbered(wanted + _events_for(_leading(kind, wanted), []), number)
 
 
 def answer_for(caller: Sequence[Codec], callee: Sequence[Codec]) -> list[Codec]:
@@ -76,7 +76,7 @@ def answer_for(caller: Sequence[Codec], callee: Sequence[Codec]) -> list[Codec]:
         if not any(codec.key in CODED for codec in taken):
             raise GatewayError("no codec in common")
         chosen = [_first_coded(speech(caller))]
-    return chosen + _matching_events(chosen, events(caller))
+    return chosen + _matching_events(chosen[:1], events(caller))
 
 
 def own_answer(caller: Sequence[Codec], prefer: Sequence[str] = ()) -> list[Codec]:
@@ -84,7 +84,7 @@ def own_answer(caller: Sequence[Codec], prefer: Sequence[str] = ()) -> list[Code
     offered = _preferred(speech(caller), prefer)
     named = {name.lower().partition("/")[0] for name in prefer}
     chosen = [codec for codec in offered if codec.name.lower() in named][:1] or [_first_coded(offered)]
-    return chosen + _matching_events(chosen, events(caller))
+    return chosen + _matching_events(chosen[:1], events(caller))
 
 
 def filtered(codecs: Sequence[Codec], strip: Sequence[str]) -> list[Codec]:
@@ -111,6 +111,21 @@ def _matching_events(chosen: Sequence[Codec], offered: Sequence[Codec]) -> list[
     """Events share the clock of the sound they interrupt (RFC 4733 2.1); else any are better than none."""
     clocks = {codec.clock for codec in chosen}
     return [codec for codec in offered if codec.clock in clocks] or list(offered)
+
+
+def _leading(kind: str, wanted: Sequence[Codec]) -> Sequence[Codec]:
+    """The codecs whose clocks want events: for a browser the first alone, which it will speak.
+
+    With events on two clocks Chromium takes the slower and measures the press on the faster: it then
+    sends no more
+    than the end of each press."""
+    return wanted[:1] if kind == WEBRTC else wanted
+
+
+def _own_events(kind: str, wanted: Sequence[Codec], caller: Sequence[Codec]) -> list[Codec]:
+    if kind != WEBRTC:
+        return events(caller)
+    return [codec for codec in events(caller) if codec.clock == wanted[0].clock]
 
 
 def _events_for(wanted: Sequence[Codec], own: Sequence[Codec]) -> list[Codec]:

@@ -8,7 +8,7 @@ import random
 from collections.abc import Callable
 from typing import Protocol
 
-from gateway.dtmf import Detector
+from gateway.dtmf import END, Detector
 from gateway.rtp import HEADER, HEADER_LENGTH, MARKER, PLAIN, SEQUENCE_MASK, TIMESTAMP_MASK, payload_of
 
 FRAME_SECONDS = 0.02
@@ -139,7 +139,14 @@ NOWHERE = Nowhere()
 
 
 class Events:
-    """Telephone events: reported once per key press, then on their way like everything else."""
+    """Telephone events: reported once per key press, then on their way like everything else.
+
+    A press whose first packet is its end (Chromium writes a short one as three ends, and the running
+    packets may be
+    lost) goes on with a running packet in the first one's place: receivers may ignore an end without a
+    beginning.
+    The end is repeated (RFC 4733 section 2.5.1.4), so it arrives all the same.
+    """
 
     __slots__ = ("detector", "onward", "pressed")
 
@@ -149,9 +156,14 @@ class Events:
         self.onward = onward
 
     def forward(self, data: bytes, second: int, sequence: int, timestamp: int, ssrc: int, now: float) -> None:
-        digit = self.detector.packet(ssrc, timestamp, payload_of(data))
+        payload = payload_of(data)
+        digit = self.detector.packet(ssrc, timestamp, payload)
         if digit is not None:
             self.pressed(digit)
+            if payload[1] & END:
+                second |= MARKER  # RFC 4733 section 2.5.1.1: the first packet of an event
+                running = payload[:1] + bytes([payload[1] & ~END & 0xFF]) + payload[2:]
+                data = HEADER.pack(PLAIN, second, sequence, timestamp, ssrc) + running
         self.onward.forward(data, second, sequence, timestamp, ssrc, now)
 
 

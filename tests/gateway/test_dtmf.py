@@ -7,6 +7,8 @@ import pytest
 
 from gateway.dtmf import Detector, TelephoneEvent, press
 from gateway.errors import PacketError
+from gateway.relay import Events, Forward, OutStream
+from gateway.rtp import HEADER, MARKER, PLAIN
 from tests.gateway.calls import phone_calls_phone
 from tests.gateway.control import Control, Refused
 from tests.gateway.phone import Phone
@@ -84,3 +86,20 @@ def test_packets_of_one_press_are_one() -> None:
     assert detector.packet(1, 8000, bytes(TelephoneEvent(16, True, 10, 800))) is None  # hook flash
     with pytest.raises(PacketError):
         detector.packet(1, 9000, b"\x07\x0a\x00")
+
+
+def test_a_press_that_begins_with_its_end_gets_a_beginning() -> None:
+    """Chromium writes a short press as three ends; a receiver may ignore an end it saw no beginning of."""
+    sent: list[bytes] = []
+    told: list[str] = []
+    out = OutStream(sent.append)
+    route = Events(Detector(), told.append, Forward(object(), out, 101, 8000))
+    end = bytes(TelephoneEvent(5, True, 10, 928))
+    for sequence in range(3):
+        packet = HEADER.pack(PLAIN, 126, sequence, 160, 7) + end
+        route.forward(packet, 126, sequence, 160, 7, 1.0)
+    events = [TelephoneEvent.parse(packet[12:]) for packet in sent]
+    assert [event.end for event in events] == [False, True, True]
+    assert {(event.code, event.duration) for event in events} == {(5, 928)}
+    assert [packet[1] & MARKER for packet in sent] == [MARKER, 0, 0]
+    assert told == ["5"]
