@@ -1,5 +1,7 @@
 """From INVITE to answer: forking, winners, failures, early media."""
 
+from dataclasses import replace
+
 from tests.pbx.lab import Bench, binding, page_flow, request, sdp
 from ucplatform.pbx.commands import (
     Acknowledge,
@@ -12,6 +14,7 @@ from ucplatform.pbx.commands import (
 )
 from ucplatform.pbx.inputs import Cancelled, DeviceBack, FlowLost, MediaFailed, NoReply, Timeout
 from ucplatform.pbx.routing import NO_EMERGENCY, UNKNOWN, ToApplication
+from ucplatform.sip.flow import Flow
 
 
 def test_a_call_is_offered_answered_and_recorded():
@@ -225,3 +228,68 @@ def test_cancel_while_the_engine_prepares_the_answer():
     assert bench.sent("leg2", "BYE")
     bench.engine("answer", sdp=sdp(1, 6000))
     assert bench.answers() == [487]
+
+
+def test_a_telephone_whose_connection_goes_while_it_rings_hangs_up():
+    bench = Bench()
+    bench.dial(binding(), flow=Flow("tcp-1", "tcp", ("192.0.2.1", 5060), ("192.0.2.10", 40000)))
+    bench.engine("offer:leg2", sdp=sdp(1, 5000))
+    bench.feed(FlowLost("tcp-1"))
+    assert bench.of(CancelInvite) == [CancelInvite("leg2")]
+    bench.engine("delete")
+    assert bench.record["cause"] == "phone_gone"
+
+
+def test_a_page_that_answered_and_is_gone_before_the_engine_is_ready_has_its_grace():
+    bench = Bench()
+    bench.dial(binding(flow=page_flow("ws-1")))
+    bench.engine("offer:leg2", sdp=sdp(1, 5000))
+    bench.device("leg2", 200, sdp(20))
+    bench.feed(FlowLost("ws-1"))
+    assert StartTimer("grace:leg2", 8.0) in bench.commands
+    bench.engine("answer", sdp=sdp(1, 6000))
+    bench.feed(Timeout("grace:leg2"))
+    assert bench.sent("leg1", "BYE")
+
+
+def test_a_device_that_declined_is_not_rung_again_when_it_refreshes_its_registration():
+    bench = Bench()
+    bench.dial(binding(host=20), binding(host=21))
+    bench.engine("offer:leg2", sdp=sdp(1, 5000))
+    bench.engine("offer:leg3", sdp=sdp(1, 5002))
+    bench.device("leg2", 486)
+    bench.feed(DeviceBack(binding(host=20)))
+    assert bench.commands == []
+
+
+def test_a_page_reloaded_while_it_rings_rings_again():
+    bench = Bench()
+    bench.dial(binding(flow=page_flow("ws-1")))
+    bench.engine("offer:leg2", sdp=sdp(1, 5000))
+    bench.device("leg2", 180)
+    first = bench.sent("leg2", "INVITE")
+    bench.feed(NoReply("leg2", "invite", 503))
+    assert bench.call.state == "ringing" and StartTimer("reconnect:leg2", 5.0) in bench.commands
+    bench.feed(DeviceBack(replace(binding(flow=page_flow("ws-2")), contact="sip:201@new.invalid")))
+    bench.engine("offer:leg2", sdp=sdp(1, 5004))
+    again = bench.sent("leg2", "INVITE")
+    assert again.call_id != first.call_id and str(again.uri) == "sip:201@new.invalid"
+    bench.device("leg2", 200, sdp(20))
+    bench.engine("answer", sdp=sdp(1, 6000))
+    assert bench.answers() == [180, 200]
+
+
+def test_early_media_that_the_engine_refuses_becomes_ringing():
+    bench = Bench()
+    bench.dial(binding())
+    bench.engine("offer:leg2", sdp=sdp(1, 5000))
+    bench.device("leg2", 183, sdp(20))
+    bench.feed(MediaFailed("early:leg2", "no"))
+    assert bench.answers() == [180]
+
+
+def test_max_forwards_counts_on_through_us():
+    bench = Bench()
+    bench.dial(binding())
+    bench.engine("offer:leg2", sdp=sdp(1, 5000))
+    assert bench.sent("leg2", "INVITE").max_forwards == 69

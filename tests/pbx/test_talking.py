@@ -6,7 +6,16 @@ import pytest
 
 from tests.pbx.lab import ALICE, HOUSE, Bench, binding, page_flow, request, sdp
 from ucplatform.pbx.call import Call
-from ucplatform.pbx.commands import Acknowledge, AskMedia, Note, Respond, SendRequest, StartTimer, StopTimer
+from ucplatform.pbx.commands import (
+    Acknowledge,
+    AskMedia,
+    Note,
+    Respond,
+    Save,
+    SendRequest,
+    StartTimer,
+    StopTimer,
+)
 from ucplatform.pbx.features.dtmf import pressed
 from ucplatform.pbx.inputs import (
     AckMissing,
@@ -14,6 +23,7 @@ from ucplatform.pbx.inputs import (
     FlowLost,
     HangUp,
     InDialog,
+    LegMoved,
     MediaEvent,
     MediaFailed,
     NoReply,
@@ -242,3 +252,131 @@ def test_the_parties_of_a_snapshot_tell_a_page_how_to_come_back():
         "direction": "out",
         "answered": 1000.0,
     }
+
+
+def test_a_refused_reinvite_leaves_all_as_it_was_so_that_the_next_one_is_asked_again(bench):
+    heard, sent = bench.call.caller.session.received, bench.call.legs["leg2"].session.sent
+    bench.in_dialog("leg1", "INVITE", sdp(direction="sendonly", version=2))
+    bench.engine("reoffer", sdp=sdp(1, 5000, "sendonly"))
+    bench.device("leg2", 500, purpose="reinvite")
+    restored = [c.command for c in bench.of(AskMedia)]
+    assert [(c["command"], c["sdp"]) for c in restored] == [("offer", heard), ("answer", sdp(20))]
+    assert not bench.call.caller.held and bench.call.caller.session.received == heard
+    assert bench.call.legs["leg2"].session.sent == sent
+    hold(bench)
+    assert bench.call.caller.held
+    assert b" 3 IN IP4" in bench.sent("leg2", "INVITE").body, "no version is used for two bodies"
+
+
+def test_a_challenge_to_our_reinvite_is_not_passed_on(bench):
+    bench.in_dialog("leg1", "INVITE", sdp(direction="sendonly", version=2))
+    bench.engine("reoffer", sdp=sdp(1, 5000, "sendonly"))
+    bench.device("leg2", 407, purpose="reinvite")
+    assert bench.of(Respond)[0].response.status == 488
+
+
+def test_a_peer_that_never_answers_a_reinvite_blocks_no_other(bench):
+    bench.in_dialog("leg1", "INVITE", sdp(direction="sendonly", version=2))
+    bench.engine("reoffer", sdp=sdp(1, 5000, "sendonly"))
+    assert StartTimer("exchange", 35.0) in bench.commands and Save() in bench.commands
+    bench.device("leg2", 180, purpose="reinvite")
+    bench.feed(Timeout("exchange"))
+    assert bench.of(Respond)[0].response.status == 504
+    assert bench.call.state == "talking" and bench.call.exchange is None
+
+
+def test_a_reinvite_with_something_else_than_sdp_is_415(bench):
+    dialog = bench.call.caller.dialog
+    message = request("INVITE", "x", call_id="call-1", from_tag="a-tag", to_tag=dialog.local_tag, cseq=9)
+    message.headers.add("Content-Type", "multipart/mixed;boundary=x")
+    message.body = b"--x--"
+    bench.feed(InDialog("leg1", ("odd",), message))
+    assert bench.of(Respond)[0].response.status == 415
+
+
+def test_a_reinvite_towards_a_page_that_is_away_may_be_tried_again():
+    bench = page_call()
+    bench.feed(FlowLost("ws-1"))
+    bench.in_dialog("leg2", "INVITE", sdp(20, direction="sendonly", version=2))
+    assert bench.of(Respond)[0].response.status == 491 and not bench.of(AskMedia)
+
+
+def test_a_page_that_is_back_before_its_old_connection_is_missed_stays_in_the_call():
+    bench = page_call()
+    back = binding(number="200", flow=page_flow("ws-2"))
+    bench.feed(DeviceBack(type(back).from_json({**back.to_json(), "contact": "sip:200@abc.invalid"})))
+    bench.feed(FlowLost("ws-1"))
+    assert bench.call.caller.flow.id == "ws-2" and not bench.of(StartTimer)
+
+
+def test_a_request_from_a_new_flow_ends_the_grace():
+    bench = page_call()
+    bench.feed(FlowLost("ws-1"))
+    bench.feed(LegMoved("leg1", page_flow("ws-2")))
+    assert StopTimer("grace:leg1") in bench.commands and Save() in bench.commands
+    bench.feed(Timeout("grace:leg1"))
+    assert bench.call.state == "talking"
+
+
+def take_over(bench: Bench) -> None:
+    invite = request("INVITE", "201", sdp(55), call_id="call-2", from_tag="new")
+    bench.feed(ReplaceIn(("again",), invite, page_flow("ws-2"), ALICE, "leg1"))
+
+
+def test_an_ack_missing_on_a_leg_that_was_replaced_ends_nothing():
+    bench = page_call()
+    take_over(bench)
+    bench.engine("takeover", sdp=sdp(1, 7000))
+    bench.feed(AckMissing("leg1"))
+    assert bench.call.state == "talking"
+
+
+def test_a_page_reloaded_again_during_its_takeover_still_has_its_grace():
+    bench = page_call()
+    bench.feed(FlowLost("ws-1"))
+    take_over(bench)
+    bench.feed(FlowLost("ws-2"))
+    bench.engine("takeover", sdp=sdp(1, 7000))
+    assert bench.asked("release:leg3")["via-branch"] == "leg3" and not bench.of(Respond)
+    assert bench.call.caller_id == "leg1" and StopTimer("grace:leg1") not in bench.all
+    invite = request("INVITE", "201", sdp(55), call_id="call-3", from_tag="newer")
+    bench.feed(ReplaceIn(("third",), invite, page_flow("ws-3"), ALICE, "leg1"))
+    bench.engine("takeover", sdp=sdp(1, 7002))
+    assert bench.call.caller_id == "leg4"
+
+
+def test_a_call_that_ends_during_a_takeover_leaves_no_termination_behind():
+    bench = page_call()
+    take_over(bench)
+    bench.in_dialog("leg2", "BYE")
+    asked = [c.ref for c in bench.of(AskMedia)]
+    assert asked == ["release:leg3", "delete"]
+    assert [c.response.status for c in bench.of(Respond)] == [200, 487], "to its BYE, and to the INVITE"
+
+
+@pytest.mark.parametrize(
+    ("leg", "event", "detail"),
+    [
+        ("leg1", "ice", {"state": "failed"}),
+        ("leg2", "dtls", {"state": "failed"}),
+        ("", "closed", {"reason": "engine restarted"}),
+    ],
+)
+def test_a_call_whose_sound_is_gone_for_good_ends(bench, leg, event, detail):
+    bench.feed(MediaEvent(leg, event, detail))
+    assert {c.leg for c in bench.of(SendRequest)} == {"leg1", "leg2"}
+    bench.engine("delete")
+    assert bench.record["cause"] == "media_lost"
+
+
+def test_a_call_that_is_over_but_not_recorded_survives_a_restart():
+    bench = page_call()
+    take_over(bench)
+    bench.engine("takeover", sdp=sdp(1, 7000))
+    bench.in_dialog("leg2", "BYE")
+    text = json.dumps(bench.call.to_json())
+    assert json.loads(text)["parties"] == []
+    bench.call = Call.from_json(json.loads(text), HOUSE)
+    bench.feed(Timeout("statistics"))
+    assert (bench.record["cause"], bench.record["hung_up_by"]) == ("normal", "callee")
+    assert [leg["id"] for leg in bench.record["legs"]] == ["leg1", "leg2", "leg3"]

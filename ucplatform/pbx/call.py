@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import secrets
 import time
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from ucplatform.pbx.commands import AskMedia, Command, Respond, StartTimer, StopTimer
@@ -33,13 +33,18 @@ def new_tag(edge_id: str) -> str:
 
 @dataclass(slots=True)
 class Exchange:
-    """A re-INVITE under way: `source` asked, the engine or `target` is being asked in turn (phase)."""
+    """A re-INVITE under way: `source` asked, the engine or `target` is being asked in turn (phase: offer,
+    invite, answer; takeover). The rest is what holds again when it is refused (RFC 3261 14.1): the last
+    description of `source`, whether it held, and what `target` was last sent, with its version."""
 
     source: str
     target: str | None
     key: Key
     request: Request
     phase: str
+    received: str = ""
+    held: bool = False
+    sent: tuple[str, int] = ("", 0)
 
 
 @dataclass(slots=True)
@@ -171,8 +176,11 @@ class Call:
     # -- storing -----------------------------------------------------------------------------------
 
     def to_json(self) -> dict[str, Any]:
-        """What survives a restart of the edge, and what the page asks for when it comes back (`parties`)."""
-        legs = [leg for leg in self.legs.values() if leg.state in ("up", "waiting", "ringing")]
+        """What survives a restart of the edge, and what the page asks for when it comes back (`parties`).
+
+        Of a call that is over all legs: its record may still be unwritten."""
+        over = self.state == "over"
+        legs = [leg for leg in self.legs.values() if over or leg.state in ("up", "waiting", "ringing")]
         return {
             "id": self.id,
             "edge": self.house.edge_id,
@@ -186,10 +194,14 @@ class Call:
             "created": self.created,
             "rang": self.rang,
             "answered": self.answered,
+            "ended": self.ended,
+            "outcome": asdict(self.outcome) if self.outcome else None,
+            "hung_up_by": self.hung_up_by,
             "legs_made": self.legs_made,
             "media": self.media,
             "legs": [leg.to_json() for leg in legs],
-            "parties": [party for leg in legs if (party := self._party(leg))],
+            "gone": [leg.to_json() for leg in self.gone],
+            "parties": [] if over else [party for leg in legs if (party := self._party(leg))],
         }
 
     def _party(self, leg: Leg) -> dict[str, Any] | None:
@@ -215,6 +227,12 @@ class Call:
 
     @classmethod
     def from_json(cls, value: dict[str, Any], house: House) -> Call:
-        rest = {k: v for k, v in value.items() if k not in ("edge", "legs", "parties")}
+        rest = {k: v for k, v in value.items() if k not in ("edge", "legs", "gone", "outcome", "parties")}
         legs = [Leg.from_json(leg) for leg in value["legs"]]
-        return cls(house=house, legs={leg.id: leg for leg in legs}, **rest)
+        return cls(
+            house=house,
+            legs={leg.id: leg for leg in legs},
+            gone=[Leg.from_json(leg) for leg in value["gone"]],
+            outcome=Outcome(**value["outcome"]) if value["outcome"] else None,
+            **rest,
+        )

@@ -10,7 +10,6 @@ from ucplatform.pbx.invite import bye, explanation
 from ucplatform.pbx.leg import Leg
 from ucplatform.pbx.outcome import (
     ANSWERED,
-    CALLER_GONE,
     CANCELLED,
     NO_ANSWER,
     NO_CODEC,
@@ -37,9 +36,14 @@ def end(call: Call, now: float, outcome: Outcome, by: str | None, *, spared: Leg
         if call.answered is None
         else Outcome("answered", outcome.cause, outcome.status, outcome.reason, outcome.sentence)
     )
+    if call.exchange is not None and call.exchange.phase == "takeover":
+        # Not bridged yet, so the engine does not end it with the others.
+        leg = call.legs[call.exchange.target or ""]
+        call.ask(f"release:{leg.id}", mediaplan.release(call.id, leg))
     call.exchange = None
     for name in (
         "ring",
+        "exchange",
         *(f"reconnect:{leg.id}" for leg in call.legs.values() if leg.state == "awaiting"),
         *(f"grace:{leg.id}" for leg in call.legs.values() if leg.lost),
     ):
@@ -68,7 +72,9 @@ def close(call: Call, leg: Leg, outcome: Outcome, *, told: bool = False) -> None
         call.set_leg(leg, "over")
     elif leg.state == "waiting":
         if not told:
-            call.respond(leg, outcome.status, outcome.reason, headers=explanation(call, leg, outcome))
+            # A takeover that the end of the call has overtaken must not hear of success.
+            status, reason = (outcome.status, outcome.reason) if outcome.status >= 300 else (487, None)
+            call.respond(leg, status, reason, headers=explanation(call, leg, outcome))
         call.set_leg(leg, "over")
 
 
@@ -107,9 +113,11 @@ def nobody_answered(call: Call, event: Timeout, now: float) -> None:
 
 
 def caller_flow_lost(call: Call, event: FlowLost, now: float) -> None:
-    """A page that goes while it rings cannot come back to this INVITE: its transaction is gone with it."""
+    """A caller whose connection goes while it rings cannot come back to this INVITE: its transaction is gone
+    with it."""
     if call.caller.flow.id == event.flow_id:
-        end(call, now, CALLER_GONE, "caller", spared=call.caller)
+        gone = Outcome("cancelled", f"{call.caller.device}_gone", 487, "Request Terminated")
+        end(call, now, gone, "caller", spared=call.caller)
 
 
 def statistics(call: Call, event: MediaDone, now: float) -> None:

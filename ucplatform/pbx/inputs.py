@@ -114,6 +114,14 @@ class DeviceBack:
 
 
 @dataclass(frozen=True, slots=True)
+class LegMoved:
+    """The device of `leg` speaks from another flow, and may."""
+
+    leg: str
+    flow: Flow
+
+
+@dataclass(frozen=True, slots=True)
 class HangUp:
     """Somebody of the house ends the call (page of an administrator, shutdown); `cause` goes into the
     record."""
@@ -135,5 +143,6 @@ Input = (
     | Timeout
     | FlowLost
     | DeviceBack
+    | LegMoved
     | HangUp
 )

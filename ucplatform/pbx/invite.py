@@ -35,7 +35,9 @@ def invite(call: Call, leg: Leg, body: str) -> Request:
     leg.sip_call_id = f"{secrets.token_hex(12)}@{house.domain}"
     leg.invite_cseq = 1
     headers = Headers()
-    headers.add("Max-Forwards", "70")
+    # Counted on through us (RFC 7332), or two forwarding phones would call each other for ever.
+    hops = caller.request.max_forwards if caller.request else None
+    headers.add("Max-Forwards", str(70 if hops is None else min(max(hops - 1, 0), 70)))
     name = f"{quote(caller.name)} " if caller.name else ""
     headers.add("From", f"{name}<sip:{caller.number}@{house.domain}>;tag={leg.local_tag}")
     headers.add("To", f"<sip:{leg.number}@{house.domain}>")

@@ -22,10 +22,12 @@ PENDING = frozenset({"awaiting", "offering", "calling", "ringing"})
 @dataclass(slots=True)
 class Session:
     """The o= line is ours alone: one id per dialog, version + 1 only when the body changes (RFC 3264
-    section 5, 8)."""
+    section 5, 8). `version` is that of `sent`, `highest` was used last: by an offer that was refused, where
+    the two differ."""
 
     id: int = field(default_factory=lambda: secrets.randbits(52))
     version: int = 0
+    highest: int = 0
     sent: str = ""
     received: str = ""
 
@@ -35,7 +37,7 @@ class Session:
         same = sdp.with_origin(body, sdp.Origin("-", self.id, self.version, "IN", family, address))
         if self.sent and same == self.sent:
             return self.sent
-        self.version += 1
+        self.version = self.highest = self.highest + 1
         self.sent = sdp.with_origin(body, sdp.Origin("-", self.id, self.version, "IN", family, address))
         return self.sent
 
@@ -111,6 +113,8 @@ class Leg:
             "invite_cseq": self.invite_cseq,
             "held": self.held,
             "lost": self.lost,
+            "failure": self.failure,
+            "stats": self.stats,
             "local_tag": self.local_tag,
             "sip_call_id": self.sip_call_id,
             "flow": flow_to_json(self.flow),
@@ -118,6 +122,7 @@ class Leg:
             "session": {
                 "id": self.session.id,
                 "version": self.session.version,
+                "highest": self.session.highest,
                 "sent": self.session.sent,
                 "received": self.session.received,
             },
@@ -126,9 +131,11 @@ class Leg:
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Leg:
         dialog = value["dialog"]
-        rest = {k: v for k, v in value.items() if k not in ("flow", "dialog", "session")}
+        rest = {k: v for k, v in value.items() if k not in ("flow", "dialog", "session", "failure")}
+        failure = value["failure"]
         return cls(
             **rest,
+            failure=(failure[0], failure[1]) if failure else None,
             flow=flow_from_json(value["flow"]),
             session=Session(**value["session"]),
             dialog=Dialog.from_json(dialog) if dialog else None,

@@ -19,6 +19,7 @@ from ucplatform.pbx.inputs import (
     InDialog,
     Input,
     InviteIn,
+    LegMoved,
     MediaDone,
     MediaEvent,
     MediaFailed,
@@ -33,6 +34,16 @@ Handler = Callable[[Call, Any, float], None]
 
 def _ringing_timeout(call: Call, event: Timeout, now: float) -> None:
     handler = ending.nobody_answered if event.name == "ring" else setup.reconnect_over
+    handler(call, event, now)
+
+
+def _answering_flow_lost(call: Call, event: FlowLost, now: float) -> None:
+    ending.caller_flow_lost(call, event, now)
+    grace.flow_lost(call, event, now)
+
+
+def _talking_timeout(call: Call, event: Timeout, now: float) -> None:
+    handler = reinvite.overdue if event.name == "exchange" else grace.timeout
     handler(call, event, now)
 
 
@@ -69,6 +80,7 @@ TABLE: dict[tuple[str, type], Handler] = {
     ("ringing", Timeout): _ringing_timeout,
     ("ringing", FlowLost): ending.caller_flow_lost,
     ("ringing", DeviceBack): setup.device_back,
+    ("ringing", LegMoved): grace.leg_moved,
     ("ringing", HangUp): ending.hang_up,
     # a device has won, the engine prepares the caller's answer
     ("answering", MediaDone): setup.answer_ready,
@@ -77,7 +89,9 @@ TABLE: dict[tuple[str, type], Handler] = {
     ("answering", NoReply): setup.device_silent,
     ("answering", Cancelled): ending.caller_cancelled,
     ("answering", InDialog): requests.in_dialog,
-    ("answering", FlowLost): ending.caller_flow_lost,
+    ("answering", FlowLost): _answering_flow_lost,
+    ("answering", Timeout): grace.timeout,
+    ("answering", LegMoved): grace.leg_moved,
     ("answering", HangUp): ending.hang_up,
     # the call is up
     ("talking", InDialog): requests.in_dialog,
@@ -89,7 +103,8 @@ TABLE: dict[tuple[str, type], Handler] = {
     ("talking", AckMissing): grace.ack_missing,
     ("talking", FlowLost): grace.flow_lost,
     ("talking", DeviceBack): grace.device_back,
-    ("talking", Timeout): grace.timeout,
+    ("talking", LegMoved): grace.leg_moved,
+    ("talking", Timeout): _talking_timeout,
     ("talking", ReplaceIn): takeover.take_over,
     ("talking", HangUp): ending.hang_up,
     # only what crossed our end still comes

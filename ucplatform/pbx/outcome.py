@@ -28,7 +28,6 @@ NO_PORTS = Outcome("failed", "no_media_ports", 503, "No Media Ports", "The serve
 NO_ENGINE = Outcome(
     "failed", "no_media_engine", 503, "Media Engine Not Answering", "The media server does not answer."
 )
-CALLER_GONE = Outcome("cancelled", "browser_gone", 487, "Request Terminated")
 
 _BY_STATUS: dict[int, tuple[str, str]] = {
     403: ("forbidden", "forbidden"),

@@ -97,6 +97,7 @@ class Registrar:
 
     def __init__(self) -> None:
         self._bindings: dict[str, dict[str, Binding]] = {}
+        self._by_flow: dict[str, set[str]] = {}
 
     def load(self, bindings: Iterable[Binding], now: float) -> None:
         """Take over what an earlier life of the edge stored. Flows of streams and WebSockets are gone by
@@ -105,7 +106,8 @@ class Registrar:
             if binding.expires_at > now:
                 if binding.flow.reliable and binding.lost_at is None:
                     binding = replace(binding, lost_at=now)
-                self._bindings.setdefault(binding.number, {})[binding.key] = binding
+                known = self._bindings.get(binding.number, {})
+                self._keep(binding.number, {**known, binding.key: binding})
 
     def devices(self, number: str, now: float) -> tuple[Binding, ...]:
         """The live bindings of `number`, oldest first."""
@@ -201,6 +203,16 @@ class Registrar:
         return response
 
     def _keep(self, number: str, bindings: dict[str, Binding]) -> None:
+        """Everything that changes a number's bindings ends here: the index by connection follows."""
+        before = {b.flow.id for b in self._bindings.get(number, {}).values() if b.flow.reliable}
+        after = {b.flow.id for b in bindings.values() if b.flow.reliable}
+        for flow_id in after - before:
+            self._by_flow.setdefault(flow_id, set()).add(number)
+        for flow_id in before - after:
+            numbers = self._by_flow[flow_id]
+            numbers.discard(number)
+            if not numbers:
+                del self._by_flow[flow_id]
         if bindings:
             self._bindings[number] = bindings
         else:
@@ -209,7 +221,8 @@ class Registrar:
     def flow_lost(self, flow_id: str, now: float) -> list[Binding]:
         """Mark the devices of a lost flow; they are waited for, then dropped by `sweep`."""
         lost = []
-        for bindings in self._bindings.values():
+        for number in self._by_flow.get(flow_id, ()):
+            bindings = self._bindings[number]
             for key, binding in bindings.items():
                 if binding.flow.id == flow_id and binding.lost_at is None:
                     bindings[key] = replace(binding, lost_at=now)
@@ -236,9 +249,8 @@ class Registrar:
         return changed
 
     def drop(self, binding: Binding) -> None:
-        bindings = self._bindings.get(binding.number, {})
-        bindings.pop(binding.key, None)
-        self._keep(binding.number, bindings)
+        known = self._bindings.get(binding.number, {})
+        self._keep(binding.number, {key: kept for key, kept in known.items() if key != binding.key})
 
 
 def _quoted(text: str) -> str:

@@ -9,7 +9,7 @@ from ucplatform.pbx.commands import Acknowledge, Note, Save, SendRequest
 from ucplatform.pbx.ending import close, devices_failed, end, leg_finished
 from ucplatform.pbx.inputs import DeviceBack, InviteIn, MediaDone, MediaFailed, NoReply, Reply, Timeout
 from ucplatform.pbx.invite import bye, description, invite
-from ucplatform.pbx.leg import Leg
+from ucplatform.pbx.leg import Leg, Session
 from ucplatform.pbx.outcome import (
     ANSWERED,
     NO_CODEC,
@@ -142,6 +142,9 @@ def media_refused(call: Call, event: MediaFailed, now: float) -> None:
     if verb == "offer" and leg is not None and leg.state == "offering":
         leg.refusal = engine_outcome(event.reason)
         _failed(call, leg, leg.refusal.status, leg.refusal.reason, now)
+    elif verb == "early":
+        # No sound before the answer, then; the caller hears its own ringing tone.
+        call.respond(call.caller, 180)
 
 
 def engine_outcome(reason: str) -> Outcome:
@@ -175,8 +178,24 @@ def device_silent(call: Call, event: NoReply, now: float) -> None:
         return
     if leg.state == "cancelling":
         leg_finished(call, leg)
+    elif leg.pending and leg.browser and event.status == 503 and not _rings_anew(call, leg):
+        _await_back(call, leg)
     elif leg.pending:
         _failed(call, leg, event.status, "Unreachable", now)
+
+
+def _rings_anew(call: Call, leg: Leg) -> bool:
+    """The page of `leg` has registered again before its old connection was found to be gone."""
+    others = [other for other in call.devices if other is not leg and other.pending]
+    return bool(leg.instance) and any(other.instance == leg.instance for other in others)
+
+
+def _await_back(call: Call, leg: Leg) -> None:
+    """A page that was ringing lost its connection: it has the time to come back that any page has."""
+    call.ask(f"drop:{leg.id}", mediaplan.drop(call.id, call.caller, leg))
+    leg.session = Session()
+    call.set_leg(leg, "awaiting")
+    call.timer(f"reconnect:{leg.id}", call.house.reconnect_seconds)
 
 
 def _progress(call: Call, leg: Leg, response: Response, now: float) -> None:
@@ -271,23 +290,23 @@ def reconnect_over(call: Call, event: Timeout, now: float) -> None:
 
 
 def device_back(call: Call, event: DeviceBack, now: float) -> None:
-    """A device of the callee registers while it rings: it rings too, in place of its lost former self."""
+    """A device of the callee registers while it rings: it rings too, in place of its lost former self. One
+    that only refreshes its registration has been asked already, whatever it said."""
     binding = event.binding
     if binding.number != call.dialled_extension or binding.flow.id == call.caller.flow.id:
         return
-    if any(
-        leg.pending and leg.state != "awaiting" and leg.contact == binding.contact for leg in call.devices
-    ):
-        return
-    waiting = next(
-        (leg for leg in call.devices if leg.state == "awaiting" and leg.instance == binding.instance), None
-    )
+    waiting = next((leg for leg in call.devices if leg.state == "awaiting" and _same(leg, binding)), None)
     if waiting is None:
-        _ring(call, binding, call.dialled_name)
+        if all(leg.contact != binding.contact for leg in call.devices):
+            _ring(call, binding, call.dialled_name)
         return
     call.stop_timer(f"reconnect:{waiting.id}")
     waiting.flow, waiting.contact = binding.flow, binding.contact
     _ask_offer(call, waiting)
+
+
+def _same(leg: Leg, binding: Binding) -> bool:
+    return leg.instance == binding.instance if leg.instance else leg.contact == binding.contact
 
 
 # -- handlers while the engine prepares the answer -------------------------------------------------

@@ -74,6 +74,11 @@ def media_done(call: Call, event: MediaDone, now: float) -> None:
         return
     call.exchange = None
     old, leg = call.legs[exchange.source], call.legs[exchange.target]
+    if leg.lost:
+        # Reloaded once more meanwhile: nobody would hear our 200.
+        call.ask(f"release:{leg.id}", mediaplan.release(call.id, leg))
+        del call.legs[leg.id]
+        return
     peer = call.peer(old)
     body = leg.session.describe(event.reply["sdp"], leg.flow.local[0])
     call.ask(
