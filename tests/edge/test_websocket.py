@@ -57,7 +57,7 @@ async def test_answers_over_the_connection(edge: EdgeProcess) -> None:
         assert connection.subprotocol == "sip"
         reply = await ask(connection)
         assert reply.startswith("SIP/2.0 200 OK\r\n")
-        assert re.search(r"X-Flow: wss-\d+ wss 198\.51\.100\.7:0 192\.0\.2\.1:0\r\n", reply)
+        assert re.search(r"X-Flow: wss-\w+-\d+ wss 198\.51\.100\.7:0 192\.0\.2\.1:0\r\n", reply)
         assert (await ask(connection, REQUEST.encode())).startswith("SIP/2.0 200")  # a binary frame
     async with edge.websocket(headers={}) as connection:
         assert re.search(r"X-Flow: ws-\d+ ws 127\.0\.0\.1:0 127\.0\.0\.1:0\r\n", await ask(connection))

@@ -34,8 +34,10 @@ from ucplatform.pbx.commands import (
 )
 from ucplatform.pbx.inputs import (
     AckMissing,
+    DeviceBack,
     FlowLost,
     HangUp,
+    InDialog,
     Input,
     InviteIn,
     MediaDone,
@@ -49,7 +51,7 @@ from ucplatform.pbx.leg import Leg
 from ucplatform.pbx.ports import House
 from ucplatform.sip.commands import Key
 from ucplatform.sip.flow import Flow
-from ucplatform.sip.message import Request, Response
+from ucplatform.sip.message import Request, Response, make_response
 from ucplatform.sip.uri import Uri
 
 SNAPSHOT = "uc:call:"
@@ -60,12 +62,20 @@ Place = tuple[str, str]
 """Call id, leg id."""
 
 
+Topic = tuple[str, str]
+"""What may concern a call that is no message of it: ("number", extension) or ("flow", flow id)."""
+
+#: A call that was being set up when the edge stopped is ended once the listeners are open again.
+RESTARTED, RESTART_SECONDS = "restarted", 1.0
+
+
 @dataclass(slots=True)
 class _Marks:
     """Where a call stands in the indexes, so that forgetting it costs no search."""
 
     dialogs: list[tuple[str, str]] = field(default_factory=list)
     served: list[Key] = field(default_factory=list)
+    topics: set[Topic] = field(default_factory=set)
 
 
 class Line(Protocol):
@@ -98,6 +108,7 @@ class CallRoom:
         self._invites: dict[Place, Key] = {}
         self._served: dict[Key, Place] = {}
         self._marks: dict[str, _Marks] = {}
+        self._topics: dict[Topic, set[str]] = {}
         self._questions: set[asyncio.Task[None]] = set()
 
     # -- life --------------------------------------------------------------------------------------
@@ -123,10 +134,14 @@ class CallRoom:
 
     def _restore(self, call: Call) -> None:
         self.calls[call.id] = call
-        for leg in call.legs.values():
+        for leg in [*call.legs.values(), *call.gone]:
             self._remember(call.id, leg.id, leg.sip_call_id, leg.local_tag)
+        if call.state == "over":
+            # Only its statistics were waited for.
+            self.feed(call, Timeout("statistics"))
+            return
         if call.state != "talking":
-            self.feed(call, HangUp("server_restart"))
+            self._line.set_timer((TIMER, call.id, RESTARTED), RESTART_SECONDS)
             return
         for flow_id in {leg.flow.id for leg in call.legs.values() if leg.browser}:
             self.feed(call, FlowLost(flow_id))
@@ -190,29 +205,64 @@ class CallRoom:
 
     def feed(self, call: Call, event: Input) -> None:
         """One input; its commands are carried out in order. A fault of ours ends this call and no other."""
+        if call.id not in self.calls:
+            return
         try:
             commands = machine.receive(call, event, time.time())
         except Exception as error:
             log.fault("call-failed", error, call=call.id, input=type(event).__name__)
-            if isinstance(event, HangUp):
-                self._forget(call)
-            else:
-                call.todo.clear()
-                self.feed(call, HangUp("server_fault"))
+            self._give_up(call, event)
             return
-        if isinstance(event, InviteIn | ReplaceIn):
-            newest = next(reversed(call.legs.values())) if isinstance(event, ReplaceIn) else call.caller
-            self._remember(call.id, newest.id, newest.sip_call_id, newest.local_tag)
-            self._serve(event.key, call.id, newest.id)
-            if isinstance(event, ReplaceIn):
-                self._line.call_opened(call.id, newest.id, event.request)
+        self._find_by(call, event)
         for command in commands:
-            self._carry_out(call, command)
+            try:
+                self._carry_out(call, command)
+            except Exception as error:  # the others must not be lost with it: BYE, record, Forget
+                log.fault("command-failed", error, call=call.id, command=type(command).__name__)
 
-    def feed_all(self, event: FlowLost | Any) -> None:
-        """Something that may concern any call."""
-        for call in list(self.calls.values()):
-            self.feed(call, event)
+    def _give_up(self, call: Call, event: Input) -> None:
+        """After a fault of ours: nobody is left waiting for an answer, and the call is gone in any case."""
+        call.todo.clear()
+        if isinstance(event, InviteIn | ReplaceIn | InDialog):
+            self._line.respond(event.key, make_response(event.request, 500))
+        if isinstance(event, HangUp) or call.state in ("new", "over"):
+            self._forget(call)
+        else:
+            self.feed(call, HangUp("server_fault"))
+
+    def _find_by(self, call: Call, event: Input) -> None:
+        """Keep the indexes true: a new dialog of ours, connections and extensions that concern the call."""
+        if isinstance(event, InviteIn):
+            self._remember(call.id, call.caller.id, call.caller.sip_call_id, call.caller.local_tag)
+            self._serve(event.key, call.id, call.caller.id)
+        elif isinstance(event, ReplaceIn):
+            newest = next(reversed(call.legs.values()))
+            if newest.request is event.request:
+                self._remember(call.id, newest.id, newest.sip_call_id, newest.local_tag)
+                self._serve(event.key, call.id, newest.id)
+                self._line.call_opened(call.id, newest.id, event.request)
+        topics = {("flow", leg.flow.id) for leg in call.legs.values() if leg.flow.reliable}
+        topics |= {("number", leg.extension) for leg in call.legs.values() if leg.extension}
+        if call.dialled_extension:
+            topics.add(("number", call.dialled_extension))
+        known = self._marks.setdefault(call.id, _Marks()).topics
+        for topic in topics - known:
+            known.add(topic)
+            self._topics.setdefault(topic, set()).add(call.id)
+
+    def device_back(self, event: DeviceBack) -> None:
+        """A device registered: its extension's calls hear of it."""
+        self._tell(("number", event.binding.number), event)
+
+    def flow_lost(self, event: FlowLost) -> None:
+        """A connection ended: the calls with a leg on it hear of it."""
+        self._tell(("flow", event.flow_id), event)
+
+    def _tell(self, topic: Topic, event: Input) -> None:
+        for call_id in sorted(self._topics.get(topic, ())):
+            call = self.calls.get(call_id)
+            if call is not None:
+                self.feed(call, event)
 
     def ack_missing(self, key: Key) -> None:
         found = self.of_server_key(key)
@@ -222,9 +272,15 @@ class CallRoom:
     def timer(self, call_id: str, name: str) -> None:
         call = self.calls.get(call_id)
         if call is not None:
-            self.feed(call, Timeout(name))
+            self.feed(call, HangUp("server_restart") if name == RESTARTED else Timeout(name))
 
     def media_event(self, event: dict[str, Any]) -> None:
+        """What an engine tells unasked. One that has restarted has no call any more."""
+        if event.get("event") == "engine-restarted":
+            for call in list(self.calls.values()):
+                if self._media.engine_of(call.id) in (None, event.get("engine")):
+                    self.feed(call, MediaEvent("", "closed", {"reason": "engine restarted"}))
+            return
         call = self.calls.get(str(event.get("call-id", "")))
         if call is not None:
             detail = {
@@ -258,37 +314,41 @@ class CallRoom:
                 self._save(call)
             case WriteRecord(record):
                 self._journal.append(record)
+                self._store.delete(SNAPSHOT + call.id)
             case Forget():
                 self._forget(call)
 
     def _send(self, call: Call, command: SendRequest) -> None:
         leg = _leg(call, command.leg)
-        if command.purpose != "invite":
-            self._line.send_request(command.request, leg.flow, (call.id, leg.id, command.purpose))
-            return
-        self._remember(call.id, leg.id, leg.sip_call_id, leg.local_tag)
+        if command.purpose == "invite":
+            self._remember(call.id, leg.id, leg.sip_call_id, leg.local_tag)
         if self._line.is_open(leg.flow) or leg.browser:
-            self._send_invite(call, leg, command.request)
+            self._transmit(call, leg, command)
         else:
-            self._start(self._dial(call, leg, command.request))
+            self._start(self._dial(call, leg, command))
 
-    def _send_invite(self, call: Call, leg: Leg, request: Request) -> None:
-        self._invites[call.id, leg.id] = self._line.send_request(
-            request, leg.flow, (call.id, leg.id, "invite")
-        )
+    def _transmit(self, call: Call, leg: Leg, command: SendRequest) -> None:
+        key = self._line.send_request(command.request, leg.flow, (call.id, leg.id, command.purpose))
+        if command.purpose == "invite":
+            self._invites[call.id, leg.id] = key
 
-    async def _dial(self, call: Call, leg: Leg, request: Request) -> None:
-        """The device's connection is gone: it is called at its Contact, as a device without NAT can be."""
+    async def _dial(self, call: Call, leg: Leg, command: SendRequest) -> None:
+        """The device's connection is gone: it is called at its Contact (RFC 3261 18.1.1), as a device without
+        NAT can be. Nowhere else: a Contact must not make us knock at the doors of third parties."""
+        request, purpose = command.request, command.purpose
+        hop = request.routes[0].uri if request.routes else request.uri
         try:
-            leg.flow = await self._line.dial(leg.flow.transport, request.uri)
+            if hop.host.strip("[]") != leg.flow.remote[0]:
+                raise OSError("its connection is gone, and its Contact is not where it came from")
+            leg.flow = await self._line.dial(leg.flow.transport, hop)
         except (OSError, ValueError) as error:
-            log.warning("device-not-reached", call=call.id, device=str(request.uri), error=error)
-            self.feed(call, NoReply(leg.id, "invite", 503))
+            log.warning("device-not-reached", call=call.id, device=str(hop), error=error)
+            self.feed(call, NoReply(leg.id, purpose, 503))
             return
-        if leg.state == "calling":
-            self._send_invite(call, leg, request)
+        if purpose == "invite" and leg.state != "calling":
+            self.feed(call, NoReply(leg.id, purpose, 487))
         else:
-            self.feed(call, NoReply(leg.id, "invite", 487))
+            self._transmit(call, leg, command)
 
     def _cancel(self, call: Call, leg_id: str) -> None:
         key = self._invites.get((call.id, leg_id))
@@ -302,16 +362,21 @@ class CallRoom:
             self._line.cancel(key, (("Reason", reason),))
 
     def _save(self, call: Call) -> None:
-        if call.state == "over":
-            self._store.delete(SNAPSHOT + call.id)
-        else:
+        if not call.recorded:
             self._store.put(SNAPSHOT + call.id, json.dumps(call.to_json()), ttl=SNAPSHOT_SECONDS)
 
     def _forget(self, call: Call) -> None:
         self.calls.pop(call.id, None)
         marks = self._marks.pop(call.id, _Marks())
         for tags in marks.dialogs:
-            self._index.pop(tags, None)
+            # A caller's next attempt may have the same Call-ID and tag by now.
+            if self._index.get(tags, ("", ""))[0] == call.id:
+                del self._index[tags]
+        for topic in marks.topics:
+            concerned = self._topics[topic]
+            concerned.discard(call.id)
+            if not concerned:
+                del self._topics[topic]
         for key in marks.served:
             self._served.pop(key, None)
         for leg in [*call.legs.values(), *call.gone]:

@@ -11,7 +11,7 @@ from ucplatform.edge.devices import Devices
 from ucplatform.pbx import routing
 from ucplatform.pbx.access import Denied, Gatekeeper, Granted
 from ucplatform.pbx.call import ALLOW, PRODUCT
-from ucplatform.pbx.inputs import DeviceBack, InDialog, InviteIn, ReplaceIn
+from ucplatform.pbx.inputs import DeviceBack, InDialog, InviteIn, LegMoved, ReplaceIn
 from ucplatform.pbx.leg import Leg
 from ucplatform.pbx.ports import Directory, House
 from ucplatform.sip.commands import Key, RequestReceived
@@ -20,7 +20,7 @@ from ucplatform.sip.flow import Flow, hostport
 from ucplatform.sip.message import Response, make_response
 
 #: Extensions that a Require may name (RFC 3261 20.32); all else gets 420.
-SUPPORTED = frozenset({"replaces", "outbound", "path", "gruu"} - {"gruu"})
+SUPPORTED = frozenset({"replaces"})
 
 #: Methods of RFCs that we know but do not serve outside a dialog: 405. Others are unknown: 501 (RFC 3261
 #: 21.5.2).
@@ -36,6 +36,7 @@ class Desk(Protocol):
 
     def respond(self, key: Key, response: Response) -> None: ...
     def now(self) -> float: ...
+    def is_open(self, flow: Flow) -> bool: ...
 
 
 class Reception:
@@ -66,15 +67,15 @@ class Reception:
 
     def received(self, event: RequestReceived) -> None:
         request = event.request
-        if request.to_tag:
-            self._in_dialog(event)
-            return
         missing = [tag for tag in request.require if tag not in SUPPORTED]
         if missing and request.method not in ("ACK", "CANCEL"):
             self._answer(event, 420, (("Unsupported", ", ".join(missing)),))
             return
         if request.headers.get("Content-Encoding"):
             self._answer(event, 415, (("Accept-Encoding", "identity"),))
+            return
+        if request.to_tag:
+            self._in_dialog(event)
             return
         self._methods.get(request.method, self._not_served)(event)
 
@@ -114,7 +115,7 @@ class Reception:
             return
         self._desk.respond(event.key, response)
         for binding in fresh:
-            self._calls.feed_all(DeviceBack(binding))
+            self._calls.device_back(DeviceBack(binding))
 
     def _invite(self, event: RequestReceived) -> None:
         request, flow = event.request, event.flow
@@ -177,7 +178,10 @@ class Reception:
                 _refuse("foreign-dialog", event, username=granted.account.number)
                 self._answer(event, 403)
                 return
-            leg.flow = event.flow
+            self._calls.feed(call, LegMoved(leg.id, event.flow))
+        elif leg.flow.id != event.flow.id and not self._desk.is_open(leg.flow):
+            # A telephone that has opened a new connection in place of one that broke.
+            self._calls.feed(call, LegMoved(leg.id, event.flow))
         self._calls.feed(call, InDialog(leg.id, event.key, request))
 
 

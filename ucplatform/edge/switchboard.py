@@ -200,8 +200,7 @@ class Switchboard:
         self._gatekeeper.flow_lost(flow.id)
         self.devices.flow_lost(flow.id)
         self._run(self._endpoint.flow_lost(flow.id, self._loop.time()))
-        if flow.websocket:
-            self.calls.feed_all(FlowLost(flow.id))
+        self.calls.flow_lost(FlowLost(flow.id))
 
     def _fire(self, key: Key, now: float) -> None:
         if key[0] == TIMER:

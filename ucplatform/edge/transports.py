@@ -120,8 +120,8 @@ class Transports:
         return self._routes.face(local[0]), local[1]
 
     def new_id(self, transport: str) -> str:
-        """A flow id that no life of this edge has used, e.g. "tcp-5f0c3a91-17": stored registrations and calls
-        name flows of an earlier life, and a stranger's connection must not become one of those."""
+        """A flow id that no life of this edge has used, e.g. "tcp-5f0c3a91-17": what is stored names flows of
+        an earlier life, and a stranger's connection must not become one of those."""
         return f"{transport}-{self._life}-{next(self._numbers)}"
 
     def deliver(self, data: bytes, flow: Flow) -> None:
