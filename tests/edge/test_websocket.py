@@ -60,7 +60,7 @@ async def test_answers_over_the_connection(edge: EdgeProcess) -> None:
         assert re.search(r"X-Flow: wss-\w+-\d+ wss 198\.51\.100\.7:0 192\.0\.2\.1:0\r\n", reply)
         assert (await ask(connection, REQUEST.encode())).startswith("SIP/2.0 200")  # a binary frame
     async with edge.websocket(headers={}) as connection:
-        assert re.search(r"X-Flow: ws-\d+ ws 127\.0\.0\.1:0 127\.0\.0\.1:0\r\n", await ask(connection))
+        assert re.search(r"X-Flow: ws-\w+-\d+ ws 127\.0\.0\.1:0 127\.0\.0\.1:0\r\n", await ask(connection))
 
 
 async def test_a_reply_that_is_not_utf8_comes_in_a_binary_frame(edge: EdgeProcess) -> None:
