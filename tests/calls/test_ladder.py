@@ -6,6 +6,7 @@ import pytest
 from django.conf import settings
 
 from ucplatform.calls import actions
+from ucplatform.calls.ladder import label_of
 from ucplatform.calls.models import Call
 
 OFFER = (
@@ -109,8 +110,21 @@ def test_detail_names_codecs_and_events(ladder):
     first, *_ = ladder["items"]
     assert first["detail"] == "PCMA, G722 sendonly"
     assert first["text"] == INVITE
-    assert ladder["items"][5]["detail"] == "state connected"
+    assert ladder["items"][5]["detail"] == "connected"
     assert ladder["items"][5]["text"] is None
+
+
+@pytest.mark.parametrize(
+    ("name", "number", "label"),
+    [
+        ("Reception", "200", "Reception 200"),
+        ("Web 200", "200", "Web 200"),
+        ("", "200", "200"),
+        ("A12", "2", "A12 2"),
+    ],
+)
+def test_a_lane_says_its_number_once(name, number, label):
+    assert label_of(name, number) == label
 
 
 def test_parties_and_administrators_only(visitor, traced, bob, charlie, admin):

@@ -14,6 +14,13 @@ START_LINE = re.compile(
 # Events that a person looking for a fault must not overlook.
 WARNINGS = ("timeout", "lost", "failed", "refused", "error", "expired")
 DETAIL_LIMIT = 160
+# Details that say enough without their name: "ICE checking", "answered browser".
+PLAIN_DETAILS = ("state", "device")
+
+
+def label_of(name: str, number: str) -> str:
+    """Name and number, "Reception 200"; a name that says its number already stays as it is."""
+    return name if number in name.split() else f"{name} {number}".strip()
 
 
 def device_lane(leg: dict[str, Any], call: Call) -> dict[str, Any]:
@@ -25,7 +32,7 @@ def device_lane(leg: dict[str, Any], call: Call) -> dict[str, Any]:
         "id": str(leg.get("id")),
         "role": leg.get("role") or "callee",
         "device": leg.get("device"),
-        "label": f"{name} {number}".strip(),
+        "label": label_of(name, number),
     }
 
 
@@ -39,7 +46,7 @@ def lanes_of(call: Call, entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
             known.add(str(leg))
             devices.append({"id": str(leg), "role": "callee", "device": None, "label": str(leg)})
     if not devices:
-        label = f"{call.caller.get('name') or ''} {call.caller_number}".strip()
+        label = label_of(str(call.caller.get("name") or ""), call.caller_number)
         devices = [{"id": "caller", "role": "caller", "device": call.caller.get("device"), "label": label}]
     server = {"id": SERVER, "role": "server", "device": None, "label": "Server"}
     callers = [lane for lane in devices if lane["role"] == "caller"]
@@ -81,7 +88,8 @@ def event_item(entry: dict[str, Any]) -> dict[str, Any]:
     """label, class and detail of a media or call event."""
     name = str(entry.get("event") or "event")
     detail = entry.get("detail")
-    words = [f"{key} {value}" for key, value in detail.items()] if isinstance(detail, dict) else []
+    pairs = detail.items() if isinstance(detail, dict) else ()
+    words = [str(value) if key in PLAIN_DETAILS else f"{key} {value}" for key, value in pairs]
     text = ", ".join(words)[:DETAIL_LIMIT]
     odd = any(word in f"{name} {text}".lower() for word in WARNINGS)
     return {"label": name, "class": "warn" if odd else "media", "detail": text}
