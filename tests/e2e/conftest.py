@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -20,10 +20,31 @@ MakeSoftphone = Callable[..., Softphone]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """All tests of this directory are end-to-end tests."""
+    """All tests of this directory are end-to-end tests, and may wait for a whole house to start."""
     for item in items:
         if "e2e" in item.path.parts:
             item.add_marker(pytest.mark.e2e)
+            if item.get_closest_marker("timeout") is None:
+                item.add_marker(pytest.mark.timeout(120))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A failure shows what the house wrote meanwhile."""
+    report = yield
+    instance = getattr(item, "funcargs", {}).get("instance")
+    if report.failed and isinstance(instance, Instance):
+        report.sections.append(("what the house wrote", "\n".join(instance.new_lines())))
+    return report
+
+
+@pytest.fixture(autouse=True)
+def fresh_log(request: pytest.FixtureRequest) -> None:
+    """What the house wrote before this test is not this test's."""
+    if "instance" in request.fixturenames:
+        request.getfixturevalue("instance").new_lines()
 
 
 @pytest.fixture(scope="session")

@@ -37,7 +37,7 @@ class Person:
     password: str = ""
 
 
-def everybody(web: int = 30, phones: int = 40) -> list[Person]:
+def everybody(web: int = 60, phones: int = 60) -> list[Person]:
     """People whom tests take one after the other, so that none meets the devices of another test."""
     browsers = [
         Person(str(n), f"Web {n}", f"secret-of-{n}", f"user{n}", f"pass-of-{n}")
@@ -76,6 +76,7 @@ class Instance:
             self.environment.pop(name, None)
         self.domain = self.environment["UC_DOMAIN"]
         self._people = everybody()
+        self._shown: dict[str, int] = {}
         self.manage("prepare", "database", "static")
         self.load(self._people)
         self._child = Child(
@@ -162,6 +163,12 @@ class Instance:
         files = [self._child.log, *sorted(self.data.glob("log*/**/*.log"))]
         return "\n".join(f"== {file.name}\n{file.read_text(errors='replace')}" for file in files)
 
-    def log_lines(self, since: int = 0) -> list[str]:
-        """The lines of log() behind the first `since`; see mark_log()."""
-        return self.log().splitlines()[since:]
+    def new_lines(self) -> list[str]:
+        """What the supervisor, the edge, the gateway and the pages have written since this was last asked."""
+        found = []
+        for name in ("up.log", "log/edge-1.log", "log/gateway-1.log", "log/web.log"):
+            path = self.data / name
+            lines = path.read_text(errors="replace").splitlines() if path.exists() else []
+            found += lines[self._shown.get(name, 0) :]
+            self._shown[name] = len(lines)
+        return found

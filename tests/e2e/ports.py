@@ -6,6 +6,7 @@ import fcntl
 import os
 import socket
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import IO
 
@@ -24,22 +25,27 @@ class PortBlock:
         self._next = self.first + RTP
 
     def take(self, spacing: int = 1) -> int:
-        """A port free for UDP and TCP; `spacing` ports from it on are not handed out again."""
-        while True:
-            port = self._next
-            self._next += spacing
-            if self._next > self.first + SIZE:
-                raise AssertionError("the block of ports is used up")
-            if is_free(port):
-                return port
+        """A port free for UDP and TCP; `spacing` ports from it on are not handed out again soon."""
+        return self._find(spacing, [0])
 
     def take_range(self, count: int) -> tuple[int, int]:
-        """A run of ports for the media of one phone, as (first, last)."""
-        first = self._next + self._next % 2  # RTP wants an even port
-        self._next = first + count
-        if self._next > self.first + SIZE:
-            raise AssertionError("the block of ports is used up")
+        """A run of free ports for the media of one phone, as (first, last)."""
+        first = self._find(count + 1, range(count + 1))
+        first += first % 2  # RTP wants an even port
         return first, first + count - 1
+
+    def _find(self, count: int, wanted: Iterable[int]) -> int:
+        """The first of `count` ports of which those at the `wanted` places are free. Goes round: by the time
+        the end is reached the first phones have long gone."""
+        for _ in range(SIZE):
+            if self._next + count > self.first + SIZE:
+                self._next = self.first + RTP
+            port = self._next
+            if all(is_free(port + place) for place in wanted):
+                self._next += count
+                return port
+            self._next += 1
+        raise AssertionError("the block of ports is used up")
 
     def release(self) -> None:
         """Give the block back."""
