@@ -37,6 +37,10 @@ def test_a_call_without_credentials_is_challenged_and_goes_nowhere(
         assert stranger.request("INVITE", "*43", body=SDP).status == 401
         assert stranger.request("OPTIONS", desk.number).status == 200  # the server lives
         assert not phone.has_event("CALL_INCOMING", mark)
+        until(
+            lambda: refusals(instance, "no-credentials", stranger.call_id), 10, "the line of the refused call"
+        )
+        assert_one_line(instance, "no-credentials", stranger.call_id)
 
 
 @pytest.mark.parametrize("method", ["MESSAGE", "SUBSCRIBE", "PUBLISH", "REFER"])

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from ucplatform.edge import log
 from ucplatform.edge.callroom import CallRoom
+from ucplatform.edge.challenges import LIMIT, PATIENCE, Challenges
 from ucplatform.edge.devices import Devices
 from ucplatform.pbx import routing
 from ucplatform.pbx.access import Denied, Gatekeeper, Granted
@@ -28,6 +29,9 @@ KNOWN = frozenset(
     {"ACK", "BYE", "CANCEL", "INFO", "MESSAGE", "NOTIFY", "PRACK", "PUBLISH", "REFER", "UPDATE"}
 )
 
+#: The timer of calls that were challenged and have brought no credentials.
+NO_CREDENTIALS: Key = ("no-credentials",)
+
 METHODS = f"{ALLOW}, REGISTER"
 
 
@@ -37,6 +41,7 @@ class Desk(Protocol):
     def respond(self, key: Key, response: Response) -> None: ...
     def now(self) -> float: ...
     def is_open(self, flow: Flow) -> bool: ...
+    def set_timer(self, key: Key, seconds: float) -> None: ...
 
 
 class Reception:
@@ -58,6 +63,7 @@ class Reception:
         self._gatekeeper = gatekeeper
         self._devices = devices
         self._calls = calls
+        self._challenges = Challenges()
         self._methods: dict[str, Callable[[RequestReceived], None]] = {
             "REGISTER": self._register,
             "INVITE": self._invite,
@@ -86,13 +92,33 @@ class Reception:
 
     def _grant(self, event: RequestReceived) -> Granted | None:
         """The account behind a request, or None after it was challenged or refused (one log line)."""
-        verdict = self._gatekeeper.check(event.request, event.flow, self._desk.now())
+        now = self._desk.now()
+        verdict = self._gatekeeper.check(event.request, event.flow, now)
         if isinstance(verdict, Denied):
             if verdict.why is not None:
                 _refuse(verdict.why, event, username=verdict.username)
+            if event.request.method == "INVITE" and not verdict.username:
+                self._await_credentials(event, now)
+            else:
+                self._challenges.answered(event)
             self._desk.respond(event.key, verdict.response)
             return None
+        self._challenges.answered(event)
         return verdict
+
+    def _await_credentials(self, event: RequestReceived, now: float) -> None:
+        self._challenges.asked(event, now)
+        if len(self._challenges) == 1:
+            self._desk.set_timer(NO_CREDENTIALS, PATIENCE)
+        elif len(self._challenges) > LIMIT:
+            self.no_credentials()
+
+    def no_credentials(self) -> None:
+        """Tell of the calls whose challenge was never answered; called when NO_CREDENTIALS is due."""
+        for event in self._challenges.overdue(self._desk.now()):
+            _refuse("no-credentials", event)
+        if len(self._challenges):
+            self._desk.set_timer(NO_CREDENTIALS, 1.0)
 
     # -- the methods -------------------------------------------------------------------------------
 

@@ -15,7 +15,7 @@ from ucplatform.edge.clock import Clock
 from ucplatform.edge.devices import Devices
 from ucplatform.edge.journal import Journal
 from ucplatform.edge.prologue import Prologue
-from ucplatform.edge.reception import Reception
+from ucplatform.edge.reception import NO_CREDENTIALS, Reception
 from ucplatform.edge.store import Store
 from ucplatform.edge.trace import TraceWriter
 from ucplatform.edge.transports import Transports
@@ -205,6 +205,8 @@ class Switchboard:
     def _fire(self, key: Key, now: float) -> None:
         if key[0] == TIMER:
             self.calls.timer(key[1], key[2])
+        elif key == NO_CREDENTIALS:
+            self._reception.no_credentials()
         else:
             self._run(self._endpoint.fire(key, now))
 
