@@ -1,17 +1,21 @@
 """What this house changes in allauth: nobody signs up, mails name only our own hosts, and the end of a
 session reaches the phone lines that were opened with it."""
 
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import quote
 
 from allauth.account.adapter import DefaultAccountAdapter
 from django.db.models import Q
 from django.http import HttpRequest
 from django.urls import reverse
+from django.utils.translation import gettext_lazy as _
 
 from ucplatform.directory import actions, sessions
 from ucplatform.directory.models import User
 from ucplatform.web import hosts
+
+# One sentence for both, so that it does not tell which accounts exist.
+WRONG_SIGN_IN = _("The user name or the password is not right.")
 
 
 def account_name(request: HttpRequest | None, credentials: dict[str, Any] | None = None) -> str:
@@ -25,6 +29,12 @@ def account_name(request: HttpRequest | None, credentials: dict[str, Any] | None
 
 class AccountAdapter(DefaultAccountAdapter):
     """allauth calls these; `self.request` is the request at hand."""
+
+    error_messages: ClassVar[dict[str, Any]] = {
+        **DefaultAccountAdapter.error_messages,
+        "username_password_mismatch": WRONG_SIGN_IN,
+        "email_password_mismatch": WRONG_SIGN_IN,
+    }
 
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         return False
