@@ -54,7 +54,8 @@ def shell(request: HttpRequest) -> HttpResponse:
         return redirect_to_login(request.get_full_path())
     sessions.session_tag(request.session)  # so that a sign-out finds the event sockets of this session
     files = entry_files()
-    response = render(request, "web/shell.html", {"files": files}, status=200 if files else 503)
+    about = {"files": files, "https_port": settings.UC_HTTPS.rpartition(":")[2]}
+    response = render(request, "web/shell.html", about, status=200 if files else 503)
     response["Cache-Control"] = "no-store"
     return response
 
