@@ -117,10 +117,12 @@ function outside(event: KeyboardEvent, hooks: KeyHooks): boolean {
 
 export function listenToKeys(hooks: KeyHooks): void {
   addEventListener('keydown', (event) => {
+    // Held for speaking, the key must not scroll the page meanwhile.
+    if (talking && event.key === ' ') return event.preventDefault();
     if (event.isComposing || event.repeat) return;
     if (everywhere(event)) return event.preventDefault();
     if (event.ctrlKey || event.metaKey || event.altKey) return;
-    if (event.key === 'Escape' && desk.keypad) {
+    if (event.key === 'Escape' && desk.keypad && !document.querySelector('dialog[open], :popover-open')) {
       desk.keypad = false;
       return;
     }
@@ -131,9 +133,13 @@ export function listenToKeys(hooks: KeyHooks): void {
     }
     if (!inField(event.target) && !document.querySelector('dialog[open]') && outside(event, hooks)) event.preventDefault();
   });
-  addEventListener('keyup', (event) => {
-    if (event.key !== ' ' || !talking) return;
+  const muteAgain = () => {
+    if (talking && desk.current) desk.mute(desk.current.id, true);
     talking = false;
-    if (desk.current) desk.mute(desk.current.id, true);
+  };
+  addEventListener('keyup', (event) => {
+    if (event.key === ' ') muteAgain();
   });
+  // Another window takes the key's release.
+  addEventListener('blur', muteAgain);
 }
