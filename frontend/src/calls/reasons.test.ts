@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { hungUp, isFailure, ofRecord, refused, withdrawn } from './reasons';
+import { canRetry, hungUp, isFailure, ofRecord, refused, withdrawn } from './reasons';
 
 const why = (status: number, phrase = '', cause = '') => refused({ status, phrase, cause });
 
@@ -37,6 +37,11 @@ it('says for six seconds what was wished, and failures until they are dismissed'
   expect(isFailure('cancelled')).toBe(false);
   expect(isFailure('busy')).toBe(true);
   expect(isFailure(null)).toBe(false);
+});
+
+it('offers another try only where one can help', () => {
+  expect(['busy', 'offline', 'unknown'].map((r) => canRetry(r as never))).toEqual([true, true, true]);
+  expect(['emergency', 'forbidden', 'no_extension'].some((r) => canRetry(r as never))).toBe(false);
 });
 
 it('reads the record of a call', () => {

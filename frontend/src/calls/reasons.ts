@@ -14,6 +14,10 @@ const QUIET: ReadonlySet<Reason> = new Set<Reason>([
 export const isFailure = (reason: Reason | null): boolean => reason !== null && !QUIET.has(reason);
 export const isMicrophone = (reason: Reason | null): boolean => reason !== null && reason.startsWith('mic_');
 
+/** To dial the same number once more cannot end otherwise. */
+const SETTLED: ReadonlySet<Reason> = new Set<Reason>(['emergency', 'forbidden', 'no_extension']);
+export const canRetry = (reason: Reason | null): boolean => reason !== null && !SETTLED.has(reason);
+
 /** The server's own word for a cause (the call record and the X-UC-Cause header share them). */
 const CAUSES: Record<string, Reason> = {
   no_answer: 'no_answer', busy: 'busy', declined: 'declined', cancelled: 'cancelled',
