@@ -39,3 +39,9 @@ export function dialable(text: string): string | null {
   const bare = text.trim().replace(/[\s().-]/g, '');
   return /^\+?[\d*#]+$/.test(bare) ? bare : null;
 }
+
+/** "opus/48000/2" as people write it. */
+export function codecName(codec: string | null | undefined): string {
+  const name = codec?.split('/')[0] ?? '';
+  return { opus: 'Opus', g722: 'G.722', g729: 'G.729' }[name.toLowerCase()] ?? (name || '–');
+}
