@@ -15,7 +15,8 @@ AXE = ROOT / "frontend" / "node_modules" / "axe-core" / "axe.min.js"
 SIZES = ((390, 844), (768, 1024), (1440, 900))
 # What axe holds against the page as it stands, in a form that a failure can show.
 FINDINGS = """async () => {
-  const moving = document.getAnimations().filter(({ effect }) => effect.getComputedTiming().endTime < Infinity);
+  const ends = ({ effect }) => effect.getComputedTiming().endTime < Infinity;
+  const moving = document.getAnimations().filter(ends);
   await Promise.allSettled(moving.map((one) => one.finished));
   const { violations } = await axe.run(document, { resultTypes: ['violations'] });
   return violations.filter(({ impact }) => impact === 'serious' || impact === 'critical')
