@@ -31,9 +31,9 @@ CHECKED = """
       <verifyauth assign_to="good" username="200" password="secret-200"/>
     </action>
   </recv>
-  <nop test="good" next="1"/>
+  <nop test="good" next="9"/>
   <nop><action><exec int_cmd="stop_now"/></action></nop>
-  <label id="1"/>
+  <label id="9"/>
 """
 GIVES_UP = """
   <recv request="INVITE"/>
@@ -114,26 +114,21 @@ def test_scenarios_fit_each_other(
     tmp_path: Path, ports: PortBlock, server: Callable[[str], str], caller: str, callee: str, transport: str
 ):
     rows = write_rows(tmp_path / "rows.csv", [("200", "secret-200", "201")])
-    with (
-        Sipp(tmp_path / "callee", ports, server(callee), calls=20, transport=transport) as uas,
-        Sipp(
-            tmp_path / "caller", ports, caller, calls=20, server=f"127.0.0.1:{uas.port}", rows=rows,
-            transport=transport, seconds=15,
-        ) as uac,
-    ):  # fmt: skip
-        uac.wait().assert_all(20)
-        uas.wait().assert_all(20)
+    with Sipp(tmp_path / "callee", ports, server(callee), calls=20, transport=transport) as uas:
+        uas.wait_listening()
+        address = f"127.0.0.1:{uas.port}"
+        options = {"server": address, "rows": rows, "transport": transport, "seconds": 15}
+        with Sipp(tmp_path / "caller", ports, caller, calls=20, **options) as uac:
+            uac.wait().assert_all(20)
+            uas.wait().assert_all(20)
 
 
 def test_a_wrong_answer_to_the_challenge_is_seen(
     tmp_path: Path, ports: PortBlock, server: Callable[[str], str]
 ):
     rows = write_rows(tmp_path / "rows.csv", [("200", "wrong", "201")])
-    with (
-        Sipp(tmp_path / "callee", ports, server("callee_answers"), calls=1) as uas,
-        Sipp(
-            tmp_path / "caller", ports, "caller_talks", calls=1, server=f"127.0.0.1:{uas.port}", rows=rows,
-            seconds=3,
-        ) as uac,
-    ):  # fmt: skip
-        assert uac.wait().successful == 0
+    with Sipp(tmp_path / "callee", ports, server("callee_answers"), calls=1) as uas:
+        uas.wait_listening()
+        options = {"server": f"127.0.0.1:{uas.port}", "rows": rows, "seconds": 3}
+        with Sipp(tmp_path / "caller", ports, "caller_talks", calls=1, **options) as uac:
+            assert uac.wait().successful == 0
