@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import socket
 import threading
 import time
@@ -125,6 +126,10 @@ class Baresip:
         self._child.stop(2)
         self._socket.close()
         self._reader.join(5)
+
+    def signal(self, number: signal.Signals) -> None:
+        """A signal to its process, SIGSTOP for a phone that is there and says nothing."""
+        self._child.signal(number)
 
     def __enter__(self) -> Baresip:
         return self

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import socket
+import time
 
 from tests.e2e.instance import Instance, Person
 from ucplatform.sip.digest import Challenge, authorize
@@ -82,9 +83,30 @@ class Stranger:
                 continue
             return message
 
-    def signed(self, method: str, to: str, person: Person, password: str = "", body: str = "") -> Response:
+    def wait_request(self, method: str, seconds: float) -> Request:
+        """The next request of that method that comes in, whatever else comes before it."""
+        deadline = time.monotonic() + seconds
+        while (left := deadline - time.monotonic()) > 0:
+            self._socket.settimeout(left)
+            try:
+                message = parse_message(self._socket.recv(65536))
+            except TimeoutError:
+                break
+            if isinstance(message, Request) and message.method == method:
+                return message
+        raise AssertionError(f"no {method} within {seconds:g} s")
+
+    def signed(
+        self,
+        method: str,
+        to: str,
+        person: Person,
+        password: str = "",
+        body: str = "",
+        headers: tuple[str, ...] = (),
+    ) -> Response:
         """Ask, answer the challenge as `person` (with `password` in place of theirs), give the outcome."""
-        first = self.request(method, to, body=body)
+        first = self.request(method, to, *headers, body=body)
         assert first.status == 401, first.status
         challenge = Challenge.parse(first.headers.get("WWW-Authenticate") or "")
         credentials = authorize(
@@ -95,4 +117,4 @@ class Stranger:
             password or person.secret,
             "c1",
         )
-        return self.request(method, to, f"Authorization: {credentials}", body=body)
+        return self.request(method, to, f"Authorization: {credentials}", *headers, body=body)
