@@ -10,17 +10,17 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import IO
 
-FIRST, SIZE = 21000, 3900  # three blocks end below 32768, where the kernel's own choice begins
+# Below 32768, where the kernel's own choice begins, and clear of the product's default ports.
+BLOCKS = (21000, 24900, 28800, 9500, 13400)
+SIZE = 3900
 RTP = 3000  # the first so many of a block are the instance's media ports
-BLOCKS = 3
 
 
 class PortBlock:
     """3,900 ports: `rtp` for the media of one instance, the rest handed out one by one."""
 
     def __init__(self) -> None:
-        self._lock, number = _lock_a_block()
-        self.first = FIRST + number * SIZE
+        self._lock, self.first = _lock_a_block()
         self.rtp = (self.first, self.first + RTP - 1)
         self._next = self.first + RTP
 
@@ -53,16 +53,16 @@ class PortBlock:
 
 
 def _lock_a_block() -> tuple[IO[str], int]:
-    for number in range(BLOCKS):
-        path = Path(tempfile.gettempdir()) / f"uc-test-ports-{os.getuid()}-{number}.lock"
+    for first in BLOCKS:
+        path = Path(tempfile.gettempdir()) / f"uc-test-ports-{os.getuid()}-{first}.lock"
         lock = path.open("w")
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             lock.close()
         else:
-            return lock, number
-    raise AssertionError(f"all {BLOCKS} blocks of test ports are in use: too many test runs at once")
+            return lock, first
+    raise AssertionError(f"all {len(BLOCKS)} blocks of test ports are in use: too many test runs at once")
 
 
 def is_free(port: int) -> bool:
