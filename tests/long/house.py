@@ -16,7 +16,7 @@ from typing import Any
 from redis import Redis
 
 from tests.e2e.instance import Instance, Person
-from tests.e2e.ports import PortBlock
+from tests.ports import PortBlock
 from tests.e2e.sipp import SCENARIOS, Sipp, write_rows
 from tests.e2e.wait import until
 from ucplatform import ng
