@@ -16,8 +16,8 @@ from bench_figure import Figure, cpu, family
 from packages import search_path
 
 from tests.e2e.instance import Instance, Person
-from tests.e2e.ports import PortBlock
 from tests.e2e.sipp import Sipp, write_rows
+from tests.ports import PortBlock
 
 PEOPLE = 100  # who are called, and as many who call
 REGISTRATIONS = 1000

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from tests.e2e import tone
-from tests.e2e.ports import PortBlock
 from tests.e2e.process import Child
 from tests.e2e.wait import until
+from tests.ports import PortBlock
 
 Event = dict[str, Any]
 LIFE = 600  # seconds a phone can record

@@ -12,8 +12,8 @@ from playwright.sync_api import Playwright, sync_playwright
 from tests.e2e.baresip import Account, Baresip
 from tests.e2e.chromium import Chromium
 from tests.e2e.instance import Instance, Person
-from tests.e2e.ports import PortBlock
 from tests.e2e.softphone import Softphone
+from tests.ports import PortBlock
 
 MakePhone = Callable[..., Baresip]
 MakeSoftphone = Callable[..., Softphone]

@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.e2e.ports import PortBlock, own_address
 from tests.e2e.process import Child
 from tests.e2e.wait import until
+from tests.ports import PortBlock, own_address
 
 ROOT = Path(__file__).parents[2]
 START_SECONDS = 60

@@ -8,9 +8,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.e2e.ports import PortBlock, is_free
 from tests.e2e.process import Child
 from tests.e2e.wait import until
+from tests.ports import PortBlock, is_free
 
 SCENARIOS = Path(__file__).parents[1] / "data" / "sipp"
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.baresip import Account, Baresip
-from tests.e2e.ports import PortBlock
+from tests.ports import PortBlock
 
 
 @pytest.fixture

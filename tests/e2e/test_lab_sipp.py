@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.ports import PortBlock
 from tests.e2e.sipp import SCENARIOS, Sipp, write_rows
+from tests.ports import PortBlock
 
 CHALLENGE = """
   <recv request="{method}"/>

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.instance import Instance, Person
-from tests.e2e.ports import PortBlock
 from tests.e2e.sipp import Sipp, write_rows
 from tests.e2e.wait import until
+from tests.ports import PortBlock
 
 CALLS = 500
 RATE = 40  # new calls a second

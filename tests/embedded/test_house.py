@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.ports import PortBlock
 from tests.e2e.process import Child
 from tests.e2e.wait import until
+from tests.ports import PortBlock
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
 ROOT = Path(__file__).resolve().parents[2]

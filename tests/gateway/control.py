@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from gateway.config import Config, Interface
 from gateway.gateway import Gateway
+from tests.ports import own_block
 from ucplatform import ng
 
 WEBRTC = {"transport-protocol": "UDP/TLS/RTP/SAVPF", "ICE": "force", "DTLS": "passive", "SDES": ["off"]}
@@ -16,12 +17,13 @@ Event = dict[str, ng.Value]
 
 
 def config(**changes: object) -> Config:
-    """A gateway on loopback; its ports are apart from those of a running product."""
+    """A gateway on loopback with 200 free media ports."""
+    first, last = own_block().take_range(200)
     settings: dict[str, object] = {
         "ng_host": "127.0.0.1",
         "ng_port": 0,
-        "first_port": 31000,
-        "last_port": 31199,
+        "first_port": first,
+        "last_port": last,
         "interfaces": (LOOP,),
         **changes,
     }

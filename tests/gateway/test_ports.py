@@ -14,6 +14,7 @@ from tests.gateway.browser import Browser
 from tests.gateway.calls import browser_calls_phone
 from tests.gateway.control import PHONE, WEBRTC, Control, Refused, config
 from tests.gateway.phone import Phone
+from tests.ports import own_block
 
 Phones = Callable[..., Awaitable[Phone]]
 Browsers = Callable[..., Browser]
@@ -21,10 +22,11 @@ LOOPBACK = "127.0.0.1"
 
 
 def test_pairs_begin_even_and_singles_break_as_few_pairs_as_they_can() -> None:
-    pool = PortPool(31001, 31008)
+    even, _ = own_block().take_range(10)
+    pool = PortPool(even + 1, even + 8)
     assert (pool.total, pool.free) == (8, 8)
     single = pool.bind_single([LOOPBACK])
-    assert single.port in (31001, 31008)  # they have no partner
+    assert single.port in (even + 1, even + 8)  # they have no partner
     pairs = [pool.bind_pair(LOOPBACK) for _ in range(3)]
     assert all(pair.port % 2 == 0 for pair in pairs)
     with pytest.raises(PortsExhausted, match="no free media ports"):
@@ -42,11 +44,12 @@ def test_pairs_begin_even_and_singles_break_as_few_pairs_as_they_can() -> None:
 
 
 def test_ports_that_another_program_holds_are_passed_over() -> None:
-    pool = PortPool(31010, 31013)
+    first, last = own_block().take_range(4)
+    pool = PortPool(first, last)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
-        other.bind((LOOPBACK, 31011))
+        other.bind((LOOPBACK, first + 1))
         pair = pool.bind_pair(LOOPBACK)
-        assert pair.port == 31012
+        assert pair.port == first + 2
         with pytest.raises(PortsExhausted):
             pool.bind_pair(LOOPBACK)
         assert pool.free == 2
@@ -56,7 +59,7 @@ def test_ports_that_another_program_holds_are_passed_over() -> None:
 
 
 def test_an_address_that_is_not_ours_is_named() -> None:
-    pool = PortPool(31014, 31015)
+    pool = PortPool(*own_block().take_range(2))
     with pytest.raises(GatewayError, match=r"192\.0\.2\.200"):
         pool.bind_pair("192.0.2.200")
     assert pool.free == 2
@@ -64,7 +67,8 @@ def test_an_address_that_is_not_ours_is_named() -> None:
 
 @pytest.fixture
 async def small() -> AsyncIterator[tuple[Gateway, Control]]:
-    gateway = Gateway(config(first_port=31300, last_port=31304))
+    first, last = own_block().take_range(5)
+    gateway = Gateway(config(first_port=first, last_port=last))
     await gateway.start()
     control = await Control.open(gateway)
     yield gateway, control

@@ -6,17 +6,19 @@ import signal
 import socket
 import sys
 
+from tests.ports import own_block
 from ucplatform import ng
 
 READY = b"gateway ready"
 
 
 async def start(**environ: str) -> asyncio.subprocess.Process:
+    ports = "{}-{}".format(*own_block().take_range(100))
     return await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
         "gateway",
-        env={**os.environ, "UC_RTP_PORTS": "31500-31599", "UC_MEDIA_ADDRESSES": "loop=127.0.0.1", **environ},
+        env={**os.environ, "UC_RTP_PORTS": ports, "UC_MEDIA_ADDRESSES": "loop=127.0.0.1", **environ},
         stderr=asyncio.subprocess.PIPE,
     )
 

@@ -10,6 +10,7 @@ import pytest
 
 from tests.media.server import free_port
 from tests.media.test_client import until
+from tests.ports import own_block
 from ucplatform import sdp
 from ucplatform.media import EngineError, MediaClient
 
@@ -17,15 +18,20 @@ DATA = Path(__file__).parents[1] / "data" / "sdp"
 
 
 @pytest.fixture
-async def client(tmp_path: Path) -> AsyncIterator[MediaClient]:
+def media_ports() -> tuple[int, int]:
+    return own_block().take_range(200)
+
+
+@pytest.fixture
+async def client(tmp_path: Path, media_ports: tuple[int, int]) -> AsyncIterator[MediaClient]:
     binary = shutil.which("rtpengine")
     assert binary, "rtpengine is missing: apt install rtpengine-daemon"
     port = free_port()
     log = (tmp_path / "rtpengine.log").open("wb")
     process = subprocess.Popen(
-        [binary, "--table=-1", "--interface=127.0.0.1", f"--listen-ng=127.0.0.1:{port}", "--port-min=36000",
-         "--port-max=36200", "--num-threads=1", "--foreground", "--log-stderr", "--log-level=6",
-         f"--pidfile={tmp_path / 'pid'}"],
+        [binary, "--table=-1", "--interface=127.0.0.1", f"--listen-ng=127.0.0.1:{port}",
+         f"--port-min={media_ports[0]}", f"--port-max={media_ports[1]}", "--num-threads=1", "--foreground",
+         "--log-stderr", "--log-level=6", f"--pidfile={tmp_path / 'pid'}"],
         stdout=log, stderr=log,
     )  # fmt: skip
     client = MediaClient([f"127.0.0.1:{port}"])
@@ -48,7 +54,7 @@ TO_BROWSER = {
 }
 
 
-async def test_browser_offer_forked_to_two_phones(client: MediaClient):
+async def test_browser_offer_forked_to_two_phones(client: MediaClient, media_ports: tuple[int, int]):
     offer = (DATA / "chromium_offer_audio.sdp").read_bytes().decode()
     branches = {}
     for leg in ("B1", "B2"):
@@ -57,7 +63,7 @@ async def test_browser_offer_forked_to_two_phones(client: MediaClient):
         )
         branches[leg] = sdp.parse(str(reply["sdp"])).media[0]
     ports = {part.port for part in branches.values()}
-    assert len(ports) == 2 and all(36000 <= port <= 36200 for port in ports)
+    assert len(ports) == 2 and all(media_ports[0] <= port <= media_ports[1] for port in ports)
     assert all(part.proto == "RTP/AVP" and sdp.ice_of(part) is None for part in branches.values())
     await client.request("c-1", {"command": "delete", "from-tag": "A", "via-branch": "B2"})
     answer = (DATA / "yealink_offer.sdp").read_bytes().decode()

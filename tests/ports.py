@@ -7,6 +7,7 @@ import os
 import socket
 import tempfile
 from collections.abc import Iterable
+from functools import lru_cache
 from pathlib import Path
 from typing import IO
 
@@ -50,6 +51,12 @@ class PortBlock:
     def release(self) -> None:
         """Give the block back."""
         self._lock.close()
+
+
+@lru_cache(maxsize=1)
+def own_block() -> PortBlock:
+    """The block of this test process, for tests that need ports but no fixture; given back when it ends."""
+    return PortBlock()
 
 
 def _lock_a_block() -> tuple[IO[str], int]:
