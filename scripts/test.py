@@ -1,5 +1,5 @@
-"""`make test` and `make test-long`: the page's own tests, then pytest: units on all cores, and after them,
-with the machine to themselves, the tests with real browsers and phones."""
+"""`make test` and `make test-long`: the page's own tests, then pytest: units on all cores, after them the tests
+with real browsers and phones, and last, with the machine to themselves, those that measure time."""
 
 import os
 import re
@@ -25,7 +25,12 @@ def main(arguments: list[str]) -> int:
     else:
         runs = [
             ("units", ["-m", "not long and not e2e", "-n", str(os.cpu_count() or 2), *arguments]),
-            ("end to end", ["-m", "e2e and not long", *arguments]),
+            # Each worker has a house of its own; a file's tests stay together.
+            (
+                "end to end",
+                ["-m", "e2e and not long and not alone", "-n", "2", "--dist", "loadfile", *arguments],
+            ),
+            ("alone", ["-m", "alone and not long", *arguments]),
         ]
     statuses = [] if "--long" in arguments else [page()]
     totals: dict[str, int] = {}

@@ -174,6 +174,7 @@ def test_nothing_outlives_a_killed_supervisor_and_the_next_one_starts(
     assert which.processes() == []
 
 
+@pytest.mark.alone
 def test_a_second_run_is_ready_within_seconds(house: Callable[[str], House]) -> None:
     which = house("install")
     took: list[float] = []
