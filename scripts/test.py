@@ -1,5 +1,5 @@
-"""`make test` and `make test-long`: the page's own tests, then pytest: units on all cores, after them the tests
-with real browsers and phones, and last, with the machine to themselves, those that measure time."""
+"""`make test` and `make test-long`: the page's own tests, then pytest: units on all cores, after them the
+tests with real browsers and phones, and last, with the machine to themselves, those that measure time."""
 
 import os
 import re
