@@ -10,6 +10,7 @@ from typing import TextIO
 
 import redis
 
+from ucplatform.embedded.address import AddressError
 from ucplatform.embedded.plan import LAST_STAGE, Plan
 from ucplatform.embedded.probe import redis_client
 from ucplatform.embedded.watch import STOPPED, Timing, Watch
@@ -17,6 +18,7 @@ from ucplatform.embedded.watch import STOPPED, Timing, Watch
 PUBLISH_EVERY_S = 5
 PUBLISHED_FOR_S = 15
 IMPATIENCE_S = 0.7
+PREDECESSOR_S = 1.5
 
 
 def to_screen(text: str) -> None:
@@ -58,7 +60,7 @@ class Supervisor:
     async def run(self) -> int:
         """Check, start, watch, stop. Raises AddressError when a port is taken or the roles run already."""
         self.locks = self.plan.lock()
-        self.plan.check()
+        await self._check()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             loop.add_signal_handler(number, self._asked, number)
@@ -70,6 +72,18 @@ class Supervisor:
             publishing.cancel()
             await self._stop()
         return self.status
+
+    async def _check(self) -> None:
+        """The plan's check. A port may be held a moment longer by what a killed supervisor left dying."""
+        deadline = time.monotonic() + PREDECESSOR_S
+        while True:
+            try:
+                self.plan.check()
+                return
+            except AddressError:
+                if time.monotonic() > deadline:
+                    raise
+            await asyncio.sleep(0.1)
 
     def _asked(self, number: signal.Signals) -> None:
         """First time: stop. Again, and not at once (a terminal and a shell may both send it): kill."""
