@@ -16,9 +16,9 @@ from typing import Any
 from redis import Redis
 
 from tests.e2e.instance import Instance, Person
-from tests.ports import PortBlock
 from tests.e2e.sipp import SCENARIOS, Sipp, write_rows
 from tests.e2e.wait import until
+from tests.ports import PortBlock
 from ucplatform import ng
 
 RECORDS = """

@@ -236,7 +236,6 @@ def make_response(
     copied as it is.
     """
     source = request.headers
-    # Copied values were checked when they came, so they go over as they are.
     copied = [(name.lower(), name, value) for name in ("Via", "From") for value in source.all(name)]
     copied += [("to", "To", _tagged(request, value, status, to_tag)) for value in source.all("to")[:1]]
     copied += [(name.lower(), name, value) for name in ("Call-ID", "CSeq") for value in source.all(name)[:1]]
