@@ -9,7 +9,7 @@ from ucplatform.asgi import application
 from ucplatform.notify import actions as notify
 from ucplatform.web.consumers import SIGNED_OUT
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("built")]
 
 
 class Socket(WebsocketCommunicator):

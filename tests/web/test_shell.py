@@ -1,31 +1,8 @@
 """The page of the app: for those signed in, by the front end's manifest, text as text."""
 
-import json
-
 import pytest
 
 from ucplatform.directory import actions
-
-MANIFEST = {
-    "index.html": {
-        "file": "assets/i-1.js",
-        "isEntry": True,
-        "css": ["assets/i-1.css"],
-        "imports": ["_shared.js"],
-    },
-    "_shared.js": {"file": "assets/s-1.js", "css": ["assets/s-1.css"], "imports": ["_deep.js"]},
-    "_deep.js": {"file": "assets/d-1.js", "imports": ["_shared.js"]},
-    "late.ts": {"file": "assets/late-1.js", "isDynamicEntry": True},
-}
-
-
-@pytest.fixture
-def built(settings, tmp_path):
-    """A front end as Vite built it, collected."""
-    settings.STATIC_ROOT = tmp_path
-    (tmp_path / "app").mkdir()
-    (tmp_path / "app" / "manifest.json").write_text(json.dumps(MANIFEST))
-
 
 PATHS = ["/", "/phone", "/history", "/history/c-e1-68bf-0a", "/call", "/settings"]
 
