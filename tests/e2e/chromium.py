@@ -117,10 +117,6 @@ class Chromium:
         """From the next page load on it offers and takes Opus alone."""
         self._context.add_init_script(OPUS_ONLY)
 
-    def new_page(self) -> Page:
-        """Another tab."""
-        return self._watch(self._context.new_page())
-
     def close(self) -> None:
         """End the browser, as a person closing its window."""
         self._context.close()

@@ -58,7 +58,6 @@ class Instance:
         self.http = f"http://127.0.0.1:{self.http_port}"
         self.https = f"https://{self.lan}:{self.https_port}"
         self.sip = f"127.0.0.1:{self.sip_port}"
-        self.tls = f"127.0.0.1:{self.tls_port}"
         self.environment = {
             **{k: v for k, v in os.environ.items() if not k.startswith(("UC_", "DJANGO_", "PYTEST_"))},
             "UC_DATA_DIR": str(self.data),
@@ -103,10 +102,6 @@ class Instance:
             return error.code, error.read().decode(errors="replace")
         except OSError as error:
             return 0, str(error)
-
-    def pid(self, role: str) -> int:
-        """Process id of a role, e.g. 'edge-1'."""
-        return int(self.health()[1]["roles"][role]["pid"])
 
     def stop(self) -> None:
         """SIGTERM as an operator would; AssertionError when a process is left or the status is not 0."""

@@ -63,22 +63,6 @@ class Child:
             os.killpg(self.pid, signal.SIGKILL)
             return self._process.wait(seconds)
 
-    def members(self) -> list[str]:
-        """Command lines of processes still in its session: whoever it started and did not stop."""
-        found = []
-        for entry in Path("/proc").iterdir():
-            if not entry.name.isdigit():
-                continue
-            try:
-                # The name in parentheses may hold blanks; the session is the fourth field behind it.
-                fields = (entry / "stat").read_text().rpartition(")")[2].split()
-                line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-            except OSError:
-                continue  # gone while we looked
-            if int(fields[3]) == self.pid and fields[0] != "Z":
-                found.append(f"{entry.name} {line}")
-        return found
-
     def text(self) -> str:
         """All it has written so far."""
         return self.log.read_text(errors="replace")
