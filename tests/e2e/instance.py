@@ -103,6 +103,10 @@ class Instance:
         except OSError as error:
             return 0, str(error)
 
+    def pid(self, role: str) -> int:
+        """Process id of a role, e.g. 'edge-1'."""
+        return int(self.health()[1]["roles"][role]["pid"])
+
     def stop(self) -> None:
         """SIGTERM as an operator would; AssertionError when a process is left or the status is not 0."""
         self._child.signal(signal.SIGTERM)
