@@ -12,8 +12,10 @@ from tests.e2e.sipp import Sipp, write_rows
 from tests.e2e.wait import until
 from tests.ports import PortBlock
 
+pytestmark = pytest.mark.alone  # a loaded machine answers late, and SIPp counts that as a failure
+
 CALLS = 500
-RATE = 40  # new calls a second
+RATE = 30  # new calls a second
 CALLEES = 100  # extensions that each behaviour has for itself
 COUNT = """
 from ucplatform.calls.models import Call
