@@ -168,7 +168,7 @@ class CallRoom:
         call = self.calls.get(place[0]) if place else None
         if call is None or place is None:
             return None
-        leg = call.legs.get(place[1]) or next((leg for leg in call.gone if leg.id == place[1]), None)
+        leg = call.known(place[1])
         if (
             leg is None
             or leg.local_tag != local_tag
@@ -409,4 +409,6 @@ class CallRoom:
 
 
 def _leg(call: Call, leg_id: str) -> Leg:
-    return call.legs.get(leg_id) or next(leg for leg in call.gone if leg.id == leg_id)
+    leg = call.known(leg_id)
+    assert leg is not None, f"{call.id} names no leg {leg_id}"
+    return leg

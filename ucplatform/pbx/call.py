@@ -93,6 +93,10 @@ class Call:
         """The leg at the other end of the bridge; None with an application."""
         return self.callee if leg.id == self.caller_id else self.caller
 
+    def known(self, leg_id: str) -> Leg | None:
+        """A leg of this call, also one whose place another has taken."""
+        return self.legs.get(leg_id) or next((leg for leg in self.gone if leg.id == leg_id), None)
+
     def do(self, *commands: Command) -> None:
         self.todo.extend(commands)
 

@@ -123,9 +123,9 @@ def caller_flow_lost(call: Call, event: FlowLost, now: float) -> None:
 def statistics(call: Call, event: MediaDone, now: float) -> None:
     if event.ref == "delete":
         for tag, figures in event.reply.get("legs", {}).items():
-            for leg in [*call.legs.values(), *call.gone]:
-                if leg.id == tag:
-                    leg.stats = figures
+            leg = call.known(tag)
+            if leg is not None:
+                leg.stats = figures
         write_record(call)
 
 

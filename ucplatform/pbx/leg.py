@@ -4,14 +4,14 @@ us."""
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ucplatform import sdp
 from ucplatform.pbx.outcome import Outcome
 from ucplatform.pbx.ports import House, flow_from_json, flow_to_json, is_browser
 from ucplatform.sip.commands import Key
-from ucplatform.sip.dialog import Dialog
+from ucplatform.sip.dialog import CONFIRMED, Dialog
 from ucplatform.sip.flow import Flow, hostport
 from ucplatform.sip.message import Request
 
@@ -88,6 +88,11 @@ class Leg:
     @property
     def pending(self) -> bool:
         return self.state in PENDING
+
+    def confirm(self) -> None:
+        """Our 2xx went out: the early dialog is confirmed (RFC 3261 12.1.1)."""
+        assert self.dialog is not None
+        self.dialog = replace(self.dialog, state=CONFIRMED)
 
     def contact_header(self, house: House, user: str) -> str:
         """Our Contact towards this leg; it carries the edge's id so that a stray finds its owner."""

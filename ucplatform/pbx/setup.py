@@ -324,13 +324,12 @@ def answer_ready(call: Call, event: MediaDone, now: float) -> None:
 
 def _up(call: Call, body: str, now: float) -> None:
     caller = call.caller
-    assert caller.dialog is not None
     if call.rang is None and call.application:
         call.rang = now
     call.answered = now
     call.respond(caller, 200, body=body)
     call.set_leg(caller, "up")
-    caller.dialog = Dialog.from_json({**caller.dialog.to_json(), "state": "confirmed"})
+    caller.confirm()
     call.set_state("talking")
     call.do(
         Note(

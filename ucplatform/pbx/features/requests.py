@@ -32,7 +32,7 @@ def in_dialog(call: Call, event: InDialog, now: float) -> None:
 
 def gone(call: Call, event: InDialog, now: float) -> None:
     """The leg or the call is over: a BYE that crossed ours is answered 200, all else 481."""
-    leg = call.legs.get(event.leg) or next((leg for leg in call.gone if leg.id == event.leg), None)
+    leg = call.known(event.leg)
     if leg is not None:
         call.answer_request(leg, event.key, event.request, 200 if event.request.method == "BYE" else 481)
 

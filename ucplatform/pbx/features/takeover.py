@@ -89,8 +89,7 @@ def media_done(call: Call, event: MediaDone, now: float) -> None:
     )
     call.respond(leg, 200, body=body)
     call.set_leg(leg, "up")
-    assert leg.dialog is not None
-    leg.dialog = Dialog.from_json({**leg.dialog.to_json(), "state": "confirmed"})
+    leg.confirm()
     if old.lost:
         call.stop_timer(f"grace:{old.id}")
     else:
