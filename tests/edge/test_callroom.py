@@ -98,7 +98,7 @@ class Room:
         return call
 
     def stored(self, call: Call) -> str | None:
-        return self.store._values[SNAPSHOT + call.id].text
+        return self.store._made(SNAPSHOT + call.id).text
 
     async def close(self) -> None:
         await self.calls.stop()
@@ -156,7 +156,7 @@ async def test_nobody_is_dialled_whose_contact_is_not_where_the_device_came_from
     room.far.closed.add("tcp-1")
     call = room.dial(binding(host=99, flow=tcp_flow("tcp-1")))
     room.calls.feed(call, MediaDone("offer:leg2", {"sdp": sdp(1, 5000)}))
-    await asyncio.gather(*room.calls._questions, return_exceptions=True)
+    await asyncio.gather(*room.calls._dials, return_exceptions=True)
     assert room.far.dialled == [] and call.legs["leg2"].failure == (503, "Unreachable")
 
 

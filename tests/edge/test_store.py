@@ -35,6 +35,17 @@ async def test_the_newest_value_wins(store: Store, valkey: Valkey) -> None:
     assert await store.load("uc:") == {"uc:call:1": '{"n": 999}', "uc:reg:200": "[]"}
 
 
+async def test_a_value_is_made_when_it_is_written(store: Store, valkey: Valkey, lines: Lines) -> None:
+    made = []
+    for number in range(100):
+        store.put("uc:call:1", lambda number=number: made.append(number) or f"state {number}")
+    store.put("uc:call:2", lambda: 1 / 0)
+    store.put("uc:call:3", "sound")
+    assert await store.flush(5)
+    assert await store.load("uc:call:") == {"uc:call:1": "state 99", "uc:call:3": "sound"}
+    assert made == [99] and "division" in lines.about("value-not-made")[0]
+
+
 async def test_deletes_and_expires(store: Store, valkey: Valkey) -> None:
     store.put("a", "1")
     store.put("b", "1", ttl=100)

@@ -70,7 +70,7 @@ async def test_requests_of_one_call_wait_for_each_other(server: NgServer, client
     assert [verb for verb in server.commands() if verb != "list"] == verbs
 
 
-async def test_a_request_given_up_by_its_caller_leaves_the_queue_whole(server: NgServer, client: MediaClient):
+async def test_who_gives_up_waiting_takes_nothing_out_of_the_queue(server: NgServer, client: MediaClient):
     server.hold = asyncio.Event()
     first = asyncio.create_task(client.request("c-1", {"command": "offer"}))
     second = asyncio.create_task(client.request("c-1", {"command": "answer"}))
@@ -80,8 +80,7 @@ async def test_a_request_given_up_by_its_caller_leaves_the_queue_whole(server: N
     first.cancel()
     server.hold.set()
     assert (await third)["result"] == "ok"
-    assert server.commands() == ["offer", "delete"]
-    assert len(client._turns) == 0
+    assert server.commands() == ["offer", "answer", "delete"]
 
 
 async def test_a_large_reply(server: NgServer, client: MediaClient):
@@ -166,16 +165,32 @@ async def test_an_engine_that_comes_back_is_found():
     await server.stop()
 
 
-async def test_closing_ends_what_is_under_way(server: NgServer):
+async def test_who_asks_is_told_later_and_nobody_after_closing(server: NgServer):
     client = MediaClient([f"127.0.0.1:{server.port}"])
     await client.start()
+    told: list[object] = []
+    client.ask("c-1", {"command": "offer"}, told.append)
+    assert told == []
+    await client.drain(5)
+    assert told == [{"result": "ok"}]
     server.hold = asyncio.Event()
-    waiting = asyncio.create_task(client.request("c-1", {"command": "offer"}))
-    await until(lambda: server.commands() == ["offer"])
+    client.ask("c-1", {"command": "answer"}, told.append)
+    client.ask("c-1", {"command": "delete"}, told.append)
+    await until(lambda: server.commands() == ["offer", "answer"])
+    await client.drain(0.05)
     await client.close()
-    with pytest.raises(EngineError, match="closed"):
-        await waiting
     server.hold.set()
+    await server.stop()
+    assert len(told) == 1
+
+
+async def test_a_fault_of_who_asks_leaves_the_queue_whole(server: NgServer, client: MediaClient):
+    def broken(outcome: object) -> None:
+        raise ValueError("broken")
+
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: None)
+    client.ask("c-1", {"command": "offer"}, broken)
+    assert (await client.request("c-1", {"command": "answer"}))["result"] == "ok"
 
 
 async def until(condition, seconds: float = 5.0) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Coroutine
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol
 
 from redis.exceptions import RedisError
@@ -40,6 +40,7 @@ from ucplatform.pbx.inputs import (
     InDialog,
     Input,
     InviteIn,
+    LegMoved,
     MediaDone,
     MediaEvent,
     MediaFailed,
@@ -93,7 +94,7 @@ class Line(Protocol):
 
 
 class CallRoom:
-    """Owns the call values, the index from dialogs to legs, and the questions under way to the engines."""
+    """Owns the call values, the index from dialogs to legs, and the attempts to reach a device anew."""
 
     def __init__(
         self, line: Line, *, store: Store, trace: TraceWriter, journal: Journal, media: MediaClient
@@ -109,7 +110,7 @@ class CallRoom:
         self._served: dict[Key, Place] = {}
         self._marks: dict[str, _Marks] = {}
         self._topics: dict[Topic, set[str]] = {}
-        self._questions: set[asyncio.Task[None]] = set()
+        self._dials: set[asyncio.Task[None]] = set()
 
     # -- life --------------------------------------------------------------------------------------
 
@@ -125,11 +126,17 @@ class CallRoom:
                 value = json.loads(text)
                 if value.get("edge") != house.edge_id:
                     continue
+                engine = value.pop("engine")
                 call = Call.from_json(value, house)
             except (KeyError, TypeError, ValueError) as error:
                 log.error("call-not-restored", key=key, error=repr(error))
                 self._store.delete(key)
                 continue
+            try:
+                if engine is not None:
+                    self._media.pin(call.id, engine)
+            except KeyError:
+                log.warning("engine-gone", call=call.id, engine=engine)
             self._restore(call)
 
     def _restore(self, call: Call) -> None:
@@ -148,10 +155,10 @@ class CallRoom:
 
     async def stop(self) -> None:
         """Let the questions under way end; calls go on without us, their media does not need us."""
-        if self._questions:
-            await asyncio.wait(self._questions, timeout=0.5)
-        for task in list(self._questions):
+        await self._media.drain(0.5)
+        for task in list(self._dials):
             task.cancel()
+        await asyncio.gather(*self._dials, return_exceptions=True)
 
     # -- finding -----------------------------------------------------------------------------------
 
@@ -241,6 +248,12 @@ class CallRoom:
                 self._remember(call.id, newest.id, newest.sip_call_id, newest.local_tag)
                 self._serve(event.key, call.id, newest.id)
                 self._line.call_opened(call.id, newest.id, event.request)
+        elif not isinstance(event, DeviceBack | LegMoved):
+            return  # the legs are where they were
+        self._watch(call)
+
+    def _watch(self, call: Call) -> None:
+        """What happens to the connections and extensions of its legs concerns the call."""
         topics = {("flow", leg.flow.id) for leg in call.legs.values() if leg.flow.reliable}
         topics |= {("number", leg.extension) for leg in call.legs.values() if leg.extension}
         if call.dialled_extension:
@@ -325,7 +338,9 @@ class CallRoom:
         if self._line.is_open(leg.flow) or leg.browser:
             self._transmit(call, leg, command)
         else:
-            self._start(self._dial(call, leg, command))
+            task = asyncio.get_running_loop().create_task(self._dial(call, leg, command))
+            self._dials.add(task)
+            task.add_done_callback(self._dials.discard)
 
     def _transmit(self, call: Call, leg: Leg, command: SendRequest) -> None:
         key = self._line.send_request(command.request, leg.flow, (call.id, leg.id, command.purpose))
@@ -341,6 +356,7 @@ class CallRoom:
             if hop.host.strip("[]") != leg.flow.remote[0]:
                 raise OSError("its connection is gone, and its Contact is not where it came from")
             leg.flow = await self._line.dial(leg.flow.transport, hop)
+            self._watch(call)
         except (OSError, ValueError) as error:
             log.warning("device-not-reached", call=call.id, device=str(hop), error=error)
             self.feed(call, NoReply(leg.id, purpose, 503))
@@ -363,7 +379,10 @@ class CallRoom:
 
     def _save(self, call: Call) -> None:
         if not call.recorded:
-            self._store.put(SNAPSHOT + call.id, json.dumps(call.to_json()), ttl=SNAPSHOT_SECONDS)
+            self._store.put(SNAPSHOT + call.id, partial(self._snapshot, call), ttl=SNAPSHOT_SECONDS)
+
+    def _snapshot(self, call: Call) -> str:
+        return json.dumps({**call.to_json(), "engine": self._media.engine_of(call.id)})
 
     def _forget(self, call: Call) -> None:
         self.calls.pop(call.id, None)
@@ -386,23 +405,17 @@ class CallRoom:
     # -- asking engines ----------------------------------------------------------------------------
 
     def _ask(self, call: Call, ref: str, question: dict[str, Any]) -> None:
-        self._start(self._question(call.id, ref, question))
-
-    def _start(self, work: Coroutine[Any, Any, None]) -> None:
-        """A task of this room's own; `stop` ends what is left."""
-        task = asyncio.get_running_loop().create_task(work)
-        self._questions.add(task)
-        task.add_done_callback(self._questions.discard)
-
-    async def _question(self, call_id: str, ref: str, question: dict[str, Any]) -> None:
         """One NG request; the client keeps those of one call in order."""
+        self._media.ask(call.id, question, partial(self._answered, call.id, ref, question["command"]))
+
+    def _answered(self, call_id: str, ref: str, verb: str, outcome: dict[str, Any] | EngineError) -> None:
         event: MediaDone | MediaFailed
-        try:
-            event = MediaDone(ref, await self._media.request(call_id, question))
-        except EngineError as error:
-            if question["command"] != "delete":  # what was never made cannot be deleted, and need not be
-                log.warning("engine-refused", call=call_id, command=question["command"], error=error)
-            event = MediaFailed(ref, str(error))
+        if isinstance(outcome, EngineError):
+            if verb != "delete":  # what was never made cannot be deleted, and need not be
+                log.warning("engine-refused", call=call_id, command=verb, error=outcome)
+            event = MediaFailed(ref, str(outcome))
+        else:
+            event = MediaDone(ref, outcome)
         call = self.calls.get(call_id)
         if call is not None:
             self.feed(call, event)

@@ -67,9 +67,12 @@ class Devices:
     ) -> tuple[Response, list[Binding]]:
         """Answer an authenticated REGISTER and store the outcome. Raises sip.ParseError as the registrar
         does."""
+        known = {(binding.key, binding.flow.id) for binding in self.of(account.number)}
         response, fresh = self.registrar.register(request, account, flow, time.time(), session=session)
         self._save(account.number)
         for binding in fresh:
+            if (binding.key, binding.flow.id) in known:
+                continue  # a line for each refresh would drown all others
             log.info(
                 "registered",
                 number=binding.number,
@@ -91,7 +94,7 @@ class Devices:
             self._store.delete(KEY + number)
             return
         left = max(binding.expires_at for binding in bindings) - time.time()
-        self._store.put(KEY + number, json.dumps([binding.to_json() for binding in bindings]), ttl=left)
+        self._store.put(KEY + number, lambda: json.dumps([b.to_json() for b in bindings]), ttl=left)
 
     async def _sweep(self) -> None:
         while True:

@@ -27,10 +27,17 @@ LAST_RETRY = 1.0
 DELETION_SECONDS = 60.0
 
 
+#: how long changes are gathered before they are written: a call that rings and is answered is stored once
+GATHER_SECONDS = 0.02
+
+Text = str | Callable[[], str]
+"""A value, or what makes it when it is written: the state of that moment, then."""
+
+
 class Value(NamedTuple):
     """The newest value of a key; `text` None means deleted, `expires` is unix time or None."""
 
-    text: str | None
+    text: Text | None
     expires: float | None
 
 
@@ -68,8 +75,8 @@ class Store:
                 where = self._url.rpartition("@")[2]  # the part before may be a password
                 raise TimeoutError(f"no Redis at {where} within {patience:g} s") from None
 
-    def put(self, key: str, text: str, ttl: float | None = None) -> None:
-        """Store `text` under `key`, for `ttl` seconds when given."""
+    def put(self, key: str, text: Text, ttl: float | None = None) -> None:
+        """Store `text` under `key`, for `ttl` seconds when given. A function is asked when it is written."""
         self._set(key, Value(text, self._clock() + ttl if ttl is not None else None))
 
     def delete(self, key: str) -> None:
@@ -157,6 +164,7 @@ class Store:
         try:
             async with asyncio.timeout(WATCH_SECONDS):
                 await self._wake.wait()
+            await asyncio.sleep(GATHER_SECONDS)
         except TimeoutError:
             self._forget_expired()
             if self._redis is not None:
@@ -168,7 +176,7 @@ class Store:
             await self._connect()
         while self._dirty:
             keys = [key for key, _ in zip(self._dirty, range(PIPELINE), strict=False)]
-            values = [self._values.get(key) for key in keys]
+            values = [self._made(key) for key in keys]
             for key in keys:
                 del self._dirty[key]
             try:
@@ -176,6 +184,20 @@ class Store:
             except BaseException:
                 self._dirty = dict.fromkeys(keys) | self._dirty
                 raise
+
+    def _made(self, key: str) -> Value | None:
+        """The value under `key` as text, made now where it was left to make."""
+        value = self._values.get(key)
+        if value is None or not callable(value.text):
+            return value
+        try:
+            value = Value(value.text(), value.expires)
+        except Exception as error:  # a fault in one value must not keep the others from being stored
+            log.fault("value-not-made", error, key=key)
+            del self._values[key]
+            return None
+        self._values[key] = value
+        return value
 
     async def _send(self, keys: list[str], values: list[Value | None]) -> None:
         pipeline = self._redis.pipeline(transaction=False)

@@ -5,20 +5,23 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from ucplatform import ng
 from ucplatform.media.choice import choose
 from ucplatform.media.engine import Engine
 from ucplatform.media.errors import EngineError
 from ucplatform.media.events import Event, EventStream
-from ucplatform.media.order import Turns
 
 log = logging.getLogger("ucplatform.media")
 
 PROBE_EVERY = 2.0  # seconds
 PLACES_KEPT = 65536  # calls whose engine is remembered
+Done = Callable[[Event | EngineError], None]
+"""Takes the outcome of a request, once, in the loop."""
+
 LARGE = 2048  # octets; a larger reply (statistics of rtpengine) is decoded beside the loop
 
 
@@ -36,7 +39,9 @@ class MediaClient:
         # rtpengine's cookie cache is global: two processes counting from one would get each other's replies.
         self._prefix = secrets.token_hex(6)
         self._serial = 0
-        self._turns = Turns()
+        #: what each call has still to ask; the call's name is there while a request of it is under way
+        self._queues: dict[str, deque[tuple[Mapping[str, object], Done]]] = {}
+        self._drained = asyncio.Event()
         self._places: OrderedDict[str, Engine] = OrderedDict()
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -60,31 +65,87 @@ class MediaClient:
         ]
 
     async def close(self) -> None:
-        """Stop probing and listening; requests under way fail with EngineError."""
+        """Stop probing and listening. Nobody is told of requests under way."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks.clear()
+        self._queues.clear()
         for engine in self.engines.values():
             engine.close()
 
     # -- requests --------------------------------------------------------------------------------
 
-    async def request(self, call_id: str, message: Mapping[str, object]) -> Event:
+    def ask(self, call_id: str, message: Mapping[str, object], done: Done) -> None:
         """Carry out one command of a call: {"command": "offer", …}; "call-id" is added here.
 
-        Returns the reply. Raises EngineError with the engine's reason when it refuses, EngineTimeout when it
-        is silent. Requests of one call go in the order asked for, each after the reply to the one before.
+        `done` gets the reply, or an EngineError with the engine's reason when it refuses, an EngineTimeout
+        when it is silent; never before `ask` returns. Requests of one call go in the order asked for, each
+        after the reply to the one before. After close() nobody is told any more.
         """
-        async with self._turns.turn(call_id):
-            verb = str(message.get("command", ""))
+        waiting = self._queues.get(call_id)
+        if waiting is not None:
+            waiting.append((message, done))
+            return
+        self._queues[call_id] = deque()
+        self._begin(call_id, message, done)
+
+    async def request(self, call_id: str, message: Mapping[str, object]) -> Event:
+        """As `ask`, for who can wait: returns the reply, raises the error."""
+        reply: asyncio.Future[Event] = asyncio.get_running_loop().create_future()
+        self.ask(call_id, message, partial(_settle, reply))
+        return await reply
+
+    async def drain(self, seconds: float) -> None:
+        """Wait for what is under way, `seconds` at most."""
+        try:
+            async with asyncio.timeout(seconds):
+                while self._queues:
+                    self._drained.clear()
+                    await self._drained.wait()
+        except TimeoutError:
+            log.info("%s calls still wait for their engine", len(self._queues))
+
+    def _begin(self, call_id: str, message: Mapping[str, object], done: Done) -> None:
+        verb = str(message.get("command", ""))
+        try:
             engine = self._places.get(call_id) or choose(call_id, verb, list(self.engines.values()))
-            reply = await self._ask(engine, {**message, "call-id": call_id})
-            if verb == "delete" and not message.get("via-branch") and not message.get("to-tag"):
+        except EngineError as error:
+            asyncio.get_running_loop().call_soon(self._end, call_id, done, error)
+            return
+        self._post(
+            engine, {**message, "call-id": call_id}, partial(self._replied, call_id, message, done, engine)
+        )
+
+    def _replied(
+        self,
+        call_id: str,
+        message: Mapping[str, object],
+        done: Done,
+        engine: Engine,
+        outcome: Event | EngineError,
+    ) -> None:
+        if not isinstance(outcome, EngineError):
+            if message["command"] == "delete" and not message.get("via-branch") and not message.get("to-tag"):
                 self._places.pop(call_id, None)
             else:
                 self._place(call_id, engine)
-            return reply
+        self._end(call_id, done, outcome)
+
+    def _end(self, call_id: str, done: Done, outcome: Event | EngineError) -> None:
+        """One request is over; the next of its call begins."""
+        if call_id not in self._queues:
+            return  # closed
+        try:
+            done(outcome)
+        finally:
+            waiting = self._queues[call_id]
+            if waiting:
+                self._begin(call_id, *waiting.popleft())
+            else:
+                del self._queues[call_id]
+                if not self._queues:
+                    self._drained.set()
 
     def engine_of(self, call_id: str) -> str | None:
         """Address of the engine a call is on, for the call's stored state; None before its first reply."""
@@ -97,7 +158,12 @@ class MediaClient:
 
     async def ping(self, address: str) -> Event:
         """The engine's reply to ping; EngineError or EngineTimeout."""
-        return await self._ask(self.engines[address], {"command": "ping"})
+        return await self._ping(self.engines[address])
+
+    async def _ping(self, engine: Engine) -> Event:
+        reply: asyncio.Future[Event] = asyncio.get_running_loop().create_future()
+        self._post(engine, {"command": "ping"}, partial(_settle, reply))
+        return await reply
 
     def states(self) -> dict[str, dict[str, object]]:
         """Per engine {"alive": bool, "ours": bool, "free_ports": int | None}, for health and metrics."""
@@ -112,19 +178,17 @@ class MediaClient:
         if len(self._places) > PLACES_KEPT:
             self._places.popitem(last=False)
 
-    async def _ask(self, engine: Engine, message: Mapping[str, object]) -> Event:
+    def _post(self, engine: Engine, message: Mapping[str, object], done: Done) -> None:
         self._serial += 1
-        data = await engine.exchange(f"{self._prefix}_{self._serial}", message)
-        try:
-            if len(data) > LARGE:
-                _, reply = await asyncio.get_running_loop().run_in_executor(None, ng.decode, data)
-            else:
-                _, reply = ng.decode(data)
-        except ng.NgError as error:
-            raise EngineError(f"engine {engine.address} answered no NG: {error}") from None
-        if reply.get("result") not in ("ok", "pong"):
-            raise EngineError(str(reply.get("error-reason") or reply.get("message") or reply.get("result")))
-        return reply
+        engine.post(f"{self._prefix}_{self._serial}", message, partial(self._read, engine, done))
+
+    def _read(self, engine: Engine, done: Done, outcome: bytes | EngineError) -> None:
+        """The raw reply becomes a dictionary, a large one beside the loop."""
+        if isinstance(outcome, bytes) and len(outcome) > LARGE:
+            reading = asyncio.get_running_loop().run_in_executor(None, _decoded, engine.address, outcome)
+            reading.add_done_callback(lambda read: None if read.cancelled() else done(read.result()))
+        else:
+            done(outcome if isinstance(outcome, EngineError) else _decoded(engine.address, outcome))
 
     # -- probing ---------------------------------------------------------------------------------
 
@@ -137,7 +201,7 @@ class MediaClient:
         try:
             if not engine.alive:
                 await engine.open()  # a name may stand for another address by now
-            engine.info = await self._ask(engine, {"command": "ping"})
+            engine.info = await self._ping(engine)
             self._set_alive(engine, True)
         except (EngineError, OSError) as error:
             self._set_alive(engine, False, error)
@@ -155,3 +219,23 @@ class MediaClient:
             names[alive],
             f" ({error})" if error else "",
         )
+
+
+def _decoded(address: str, data: bytes) -> Event | EngineError:
+    """What an engine's reply says."""
+    try:
+        _, reply = ng.decode(data)
+    except ng.NgError as error:
+        return EngineError(f"engine {address} answered no NG: {error}")
+    if reply.get("result") not in ("ok", "pong"):
+        return EngineError(str(reply.get("error-reason") or reply.get("message") or reply.get("result")))
+    return reply
+
+
+def _settle(reply: asyncio.Future[Event], outcome: Event | EngineError) -> None:
+    if reply.done():
+        return  # who waited has given up
+    if isinstance(outcome, EngineError):
+        reply.set_exception(outcome)
+    else:
+        reply.set_result(outcome)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from ucplatform import ng
@@ -23,9 +23,13 @@ def split_address(address: str) -> tuple[str, int]:
     return host.strip("[]"), int(port)
 
 
+Answered = Callable[[bytes | EngineError], None]
+"""Takes the raw reply to a request, or why there is none. Called once, in the loop."""
+
+
 @dataclass(slots=True)
 class _Pending:
-    reply: asyncio.Future[bytes]
+    answered: Answered
     payload: bytes
     sent: int = 0
     timer: asyncio.TimerHandle | None = None
@@ -69,26 +73,21 @@ class Engine(asyncio.DatagramProtocol):
             old.close()
 
     def close(self) -> None:
-        """Close the socket; who still waits gets an EngineError."""
+        """Close the socket. Who still waits is not told: nothing is known of their requests."""
         if self._transport is not None:
             self._transport.close()
             self._transport = None
-        for cookie in list(self._waiting):
-            self._finish(cookie, EngineError("client closed"))
+        for pending in self._waiting.values():
+            if pending.timer is not None:
+                pending.timer.cancel()
+        self._waiting.clear()
 
     # -- requests --------------------------------------------------------------------------------
 
-    async def exchange(self, cookie: str, message: Mapping[str, object]) -> bytes:
-        """Send a request and return the raw reply. EngineTimeout after three seconds."""
-        reply: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
-        self._waiting[cookie] = _Pending(reply, ng.encode(cookie, message))
+    def post(self, cookie: str, message: Mapping[str, object], answered: Answered) -> None:
+        """Send a request; `answered` gets the raw reply, or an EngineTimeout after three seconds."""
+        self._waiting[cookie] = _Pending(answered, ng.encode(cookie, message))
         self._send(cookie)
-        try:
-            return await reply
-        finally:
-            pending = self._waiting.pop(cookie, None)
-            if pending is not None and pending.timer is not None:
-                pending.timer.cancel()
 
     def _send(self, cookie: str) -> None:
         pending = self._waiting.get(cookie)
@@ -109,12 +108,7 @@ class Engine(asyncio.DatagramProtocol):
             return  # the reply to a request sent twice: the first one was enough
         if pending.timer is not None:
             pending.timer.cancel()
-        if pending.reply.done():
-            return
-        if isinstance(outcome, bytes):
-            pending.reply.set_result(outcome)
-        else:
-            pending.reply.set_exception(outcome)
+        pending.answered(outcome)
 
     # -- asyncio.DatagramProtocol ----------------------------------------------------------------
 

@@ -34,9 +34,10 @@ class Session:
     def describe(self, body: str, address: str) -> str:
         """The engine's `body` with our o= line; the very text sent before when nothing else changed."""
         family = "IP6" if ":" in address else "IP4"
-        same = sdp.with_origin(body, sdp.Origin("-", self.id, self.version, "IN", family, address))
-        if self.sent and same == self.sent:
-            return self.sent
+        if self.sent:
+            same = sdp.with_origin(body, sdp.Origin("-", self.id, self.version, "IN", family, address))
+            if same == self.sent:
+                return self.sent
         self.version = self.highest = self.highest + 1
         self.sent = sdp.with_origin(body, sdp.Origin("-", self.id, self.version, "IN", family, address))
         return self.sent

@@ -66,6 +66,10 @@ class Binding:
 
 
 def _host_is(host: str, address: str) -> bool:
+    if host == address:
+        return True
+    if ":" not in host:
+        return False  # IPv4 has one spelling, IPv6 many
     try:
         return ipaddress.ip_address(host.strip("[]")) == ipaddress.ip_address(address)
     except ValueError:

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+from ucplatform.sdp.errors import SdpError
 from ucplatform.sdp.media import Media
 from ucplatform.sdp.origin import Origin
 from ucplatform.sdp.session import Session, parse
 
 
 def with_origin(text: str, origin: Origin) -> str:
-    """The same description with this o= line and no other change; SdpError when it is no SDP."""
-    session = parse(text)
-    session.origin = origin
-    return str(session)
+    """The same description with this o= line and no other change; SdpError when it has none.
+
+    The rest is not looked at: it is an engine's own, and this runs for every body that we send.
+    """
+    start = text.find("\no=")
+    media = text.find("\nm=")
+    if start < 0 or 0 <= media < start:
+        raise SdpError("no o= line")
+    end = text.find("\n", start + 1)
+    if end < 0:
+        end = len(text)
+    elif text[end - 1] == "\r":
+        end -= 1
+    return f"{text[: start + 3]}{origin}{text[end:]}"
 
 
 def without_origin(text: str) -> str:

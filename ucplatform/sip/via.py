@@ -1,6 +1,7 @@
 """The topmost Via: what a server adds to a request, and the way its response goes back (RFC 3261 18.2)."""
 
 import ipaddress
+from functools import lru_cache
 
 from ucplatform.sip.flow import Flow, hostport
 from ucplatform.sip.headers import Via
@@ -61,6 +62,7 @@ def _same(host: str, address: str) -> bool:
     return host == address or host.strip("[]") == address.strip("[]")
 
 
+@lru_cache(maxsize=1024)
 def _is_address(host: str) -> bool:
     try:
         ipaddress.ip_address(host.strip("[]"))
