@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from ucplatform.sip.commands import Key
 from ucplatform.sip.message import Request, Response
 
 
-@dataclass(frozen=True, slots=True)
-class SendRequest:
+class SendRequest(NamedTuple):
     """Send `request` in a new client transaction on the leg's flow; answers come back as Reply with
     `purpose`."""
 
@@ -19,50 +18,43 @@ class SendRequest:
     request: Request
 
 
-@dataclass(frozen=True, slots=True)
-class Respond:
+class Respond(NamedTuple):
     """Answer the server transaction `key`."""
 
     key: Key
     response: Response
 
 
-@dataclass(frozen=True, slots=True)
-class Acknowledge:
+class Acknowledge(NamedTuple):
     """Send the ACK of a 2xx; it is sent again whenever that 2xx comes again (RFC 3261 13.2.2.4)."""
 
     leg: str
     request: Request
 
 
-@dataclass(frozen=True, slots=True)
-class CancelInvite:
+class CancelInvite(NamedTuple):
     """CANCEL the leg's INVITE (RFC 3261 9.1)."""
 
     leg: str
 
 
-@dataclass(frozen=True, slots=True)
-class AskMedia:
+class AskMedia(NamedTuple):
     """An NG request; the answer comes back as MediaDone or MediaFailed with the same `ref`."""
 
     ref: str
     command: dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class StartTimer:
+class StartTimer(NamedTuple):
     name: str
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class StopTimer:
+class StopTimer(NamedTuple):
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class Note:
+class Note(NamedTuple):
     """One line of the call's trace that is no SIP message."""
 
     event: str
@@ -75,8 +67,7 @@ class Save:
     """The call's value changed: write it behind."""
 
 
-@dataclass(frozen=True, slots=True)
-class WriteRecord:
+class WriteRecord(NamedTuple):
     """The call is over: its record goes to the journal."""
 
     record: dict[str, Any]

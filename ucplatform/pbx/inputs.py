@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from ucplatform.pbx.ports import Account
 from ucplatform.pbx.registrar import Binding
@@ -13,8 +12,7 @@ from ucplatform.sip.flow import Flow
 from ucplatform.sip.message import Request, Response
 
 
-@dataclass(frozen=True, slots=True)
-class InviteIn:
+class InviteIn(NamedTuple):
     """An authenticated INVITE outside any dialog; `devices` are the callee's bindings at this moment."""
 
     key: Key
@@ -25,8 +23,7 @@ class InviteIn:
     devices: tuple[Binding, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class ReplaceIn:
+class ReplaceIn(NamedTuple):
     """An authenticated INVITE with Replaces for `leg` of this call (RFC 3891), from the leg's own account."""
 
     key: Key
@@ -36,8 +33,7 @@ class ReplaceIn:
     leg: str
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(NamedTuple):
     """A response to a request that the call sent on `leg`."""
 
     leg: str
@@ -45,8 +41,7 @@ class Reply:
     response: Response
 
 
-@dataclass(frozen=True, slots=True)
-class NoReply:
+class NoReply(NamedTuple):
     """No response came: `status` is 408 (time) or 503 (transport), RFC 3261 8.1.3.1."""
 
     leg: str
@@ -54,8 +49,7 @@ class NoReply:
     status: int
 
 
-@dataclass(frozen=True, slots=True)
-class InDialog:
+class InDialog(NamedTuple):
     """A request inside the leg's dialog, from a peer that may send it."""
 
     leg: str
@@ -63,66 +57,56 @@ class InDialog:
     request: Request
 
 
-@dataclass(frozen=True, slots=True)
-class Cancelled:
+class Cancelled(NamedTuple):
     """The caller sent CANCEL; its 200 is already out."""
 
     request: Request
 
 
-@dataclass(frozen=True, slots=True)
-class AckMissing:
+class AckMissing(NamedTuple):
     """Our 2xx on `leg` was never acknowledged (RFC 3261 13.3.1.4)."""
 
     leg: str
 
 
-@dataclass(frozen=True, slots=True)
-class MediaDone:
+class MediaDone(NamedTuple):
     ref: str
     reply: dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class MediaFailed:
+class MediaFailed(NamedTuple):
     ref: str
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class MediaEvent:
+class MediaEvent(NamedTuple):
     leg: str
     event: str
     detail: dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Timeout:
+class Timeout(NamedTuple):
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class FlowLost:
+class FlowLost(NamedTuple):
     flow_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class DeviceBack:
+class DeviceBack(NamedTuple):
     """A device registered (again) while the call may be waiting for it."""
 
     binding: Binding
 
 
-@dataclass(frozen=True, slots=True)
-class LegMoved:
+class LegMoved(NamedTuple):
     """The device of `leg` speaks from another flow, and may."""
 
     leg: str
     flow: Flow
 
 
-@dataclass(frozen=True, slots=True)
-class HangUp:
+class HangUp(NamedTuple):
     """Somebody of the house ends the call (page of an administrator, shutdown); `cause` goes into the
     record."""
 

@@ -4,7 +4,7 @@ us."""
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from ucplatform import sdp
@@ -93,7 +93,7 @@ class Leg:
     def confirm(self) -> None:
         """Our 2xx went out: the early dialog is confirmed (RFC 3261 12.1.1)."""
         assert self.dialog is not None
-        self.dialog = replace(self.dialog, state=CONFIRMED)
+        self.dialog = self.dialog._replace(state=CONFIRMED)
 
     def contact_header(self, house: House, user: str) -> str:
         """Our Contact towards this leg; it carries the edge's id so that a stray finds its owner."""

@@ -5,7 +5,7 @@ could not be sent is reported by `Endpoint.flow_lost`.
 """
 
 from collections.abc import Hashable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ucplatform.sip.flow import Flow
 from ucplatform.sip.message import Request, Response
@@ -17,8 +17,7 @@ Context = Hashable
 """The user's own name for a request (call, leg, purpose); the endpoint only hands it back."""
 
 
-@dataclass(frozen=True, slots=True)
-class RequestReceived:
+class RequestReceived(NamedTuple):
     """A new request; answer it with `Endpoint.respond(key, …)`. An INVITE has its 100 already."""
 
     key: Key
@@ -26,16 +25,14 @@ class RequestReceived:
     flow: Flow
 
 
-@dataclass(frozen=True, slots=True)
-class AckReceived:
+class AckReceived(NamedTuple):
     """The ACK for a 2xx, once. Ignore one that belongs to no dialog: it acknowledges a stateless answer."""
 
     request: Request
     flow: Flow
 
 
-@dataclass(frozen=True, slots=True)
-class CancelReceived:
+class CancelReceived(NamedTuple):
     """`key` names the INVITE: answer that with 487 unless it is answered. The CANCEL has its 200 already."""
 
     key: Key
@@ -43,8 +40,7 @@ class CancelReceived:
     flow: Flow
 
 
-@dataclass(frozen=True, slots=True)
-class ResponseReceived:
+class ResponseReceived(NamedTuple):
     """A response to our request. Every 2xx to an INVITE (one per fork) wants `Endpoint.acknowledge`."""
 
     key: Key
@@ -53,8 +49,7 @@ class ResponseReceived:
     flow: Flow
 
 
-@dataclass(frozen=True, slots=True)
-class RequestFailed:
+class RequestFailed(NamedTuple):
     """Our request has no final response and will get none.
 
     `status`: 408 nobody answered in time, 503 the flow was lost, 487 cancelled and never answered (9.1).
@@ -66,8 +61,7 @@ class RequestFailed:
     status: int
 
 
-@dataclass(frozen=True, slots=True)
-class AckMissing:
+class AckMissing(NamedTuple):
     """No ACK came for our 2xx within 64*T1: the user sends BYE (section 13.3.1.4)."""
 
     key: Key
@@ -76,45 +70,39 @@ class AckMissing:
 Event = RequestReceived | AckReceived | CancelReceived | ResponseReceived | RequestFailed | AckMissing
 
 
-@dataclass(frozen=True, slots=True)
-class Send:
+class Send(NamedTuple):
     """Write `message` to `flow`. The message must not be changed any more: it may be sent again."""
 
     flow: Flow
     message: Request | Response
 
 
-@dataclass(frozen=True, slots=True)
-class SetTimer:
+class SetTimer(NamedTuple):
     """Call `Endpoint.fire(key, now)` at the monotonic second `at`; replaces a timer of the same key."""
 
     key: Key
     at: float
 
 
-@dataclass(frozen=True, slots=True)
-class CancelTimer:
+class CancelTimer(NamedTuple):
     """Forget the timer; unknown keys are no error."""
 
     key: Key
 
 
-@dataclass(frozen=True, slots=True)
-class PassUp:
+class PassUp(NamedTuple):
     """Tell the user of the endpoint."""
 
     event: Event
 
 
-@dataclass(frozen=True, slots=True)
-class Terminated:
+class Terminated(NamedTuple):
     """The transaction is gone; its key will not be used again."""
 
     key: Key
 
 
-@dataclass(frozen=True, slots=True)
-class Close:
+class Close(NamedTuple):
     """Close the flow: what came over it is beyond repair."""
 
     flow_id: str

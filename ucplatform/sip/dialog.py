@@ -1,8 +1,7 @@
 """Dialogs (RFC 3261 section 12) as values: every step gives a new one, and all of it goes through JSON."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from ucplatform.sip.errors import ParseError
 from ucplatform.sip.headers import Headers, NameAddr
@@ -27,8 +26,7 @@ def dialog_id(message: Request | Response, incoming: bool = True) -> DialogId:
     return message.call_id, local, remote
 
 
-@dataclass(frozen=True, slots=True)
-class Dialog:
+class Dialog(NamedTuple):
     """One end of a dialog.
 
     `local` and `remote` are From and To values without tag, `remote_target` is a URI, `route_set` holds whole
@@ -97,10 +95,9 @@ class Dialog:
     def confirmed(self, response: Response) -> "Dialog":
         """The dialog after its 2xx; one that we got gives route set and target anew (13.2.2.4)."""
         if self.matches(response, incoming=False):
-            return replace(self, state=CONFIRMED)
+            return self._replace(state=CONFIRMED)
         contact = response.contact
-        return replace(
-            self,
+        return self._replace(
             state=CONFIRMED,
             remote_target=str(contact.uri) if contact else self.remote_target,
             route_set=tuple(str(route) for route in reversed(response.record_routes)),
@@ -113,14 +110,14 @@ class Dialog:
         number = request.cseq.number
         if self.remote_cseq is not None and number < self.remote_cseq:
             raise ParseError("CSeq Out Of Order", 500)
-        return replace(self, remote_cseq=number)
+        return self._replace(remote_cseq=number)
 
     def refresh(self, message: Request | Response) -> "Dialog":
         """The dialog after a target refresh: the peer's re-INVITE or UPDATE, or its 2xx to ours (12.2)."""
         if isinstance(message, Response) and not 200 <= message.status < 300:
             return self
         contact = message.contact
-        return replace(self, remote_target=str(contact.uri)) if contact else self
+        return self._replace(remote_target=str(contact.uri)) if contact else self
 
     def request(
         self,
@@ -137,7 +134,7 @@ class Dialog:
         """
         number = self.local_cseq + 1
         request = self._build(method, number, contact, headers, body, content_type)
-        return replace(self, local_cseq=number), request
+        return self._replace(local_cseq=number), request
 
     def ack(
         self,
@@ -185,25 +182,19 @@ class Dialog:
         if first.has_param("lr"):
             return target, self.route_set
         # What a Request-URI may not carry goes; the target becomes the last hop.
-        return replace(first.without_param("method"), headers=""), (
+        return first.without_param("method")._replace(headers=""), (
             *self.route_set[1:],
             f"<{self.remote_target}>",
         )
 
     def to_json(self) -> dict[str, Any]:
         """A dict of JSON values, for the snapshot of a call."""
-        value = {name: getattr(self, name) for name in _FIELDS}
-        value["route_set"] = list(self.route_set)
-        return value
+        return {**self._asdict(), "route_set": list(self.route_set)}
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> "Dialog":
         """The dialog that `to_json` wrote."""
         return cls(**{**value, "route_set": tuple(value["route_set"])})
-
-
-# Read once: asdict() asks the class anew, and copies deeply, each time a call is stored.
-_FIELDS = tuple(field.name for field in fields(Dialog))
 
 
 def _tagged(value: str, tag: str) -> str:

@@ -1,6 +1,6 @@
 """The path a message travels: a pair of UDP addresses, a connection, a WebSocket (RFC 5626 section 2)."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 Address = tuple[str, int]
 
@@ -14,8 +14,7 @@ def hostport(address: Address) -> str:
     return f"[{host}]:{port}" if ":" in host and not host.startswith("[") else f"{host}:{port}"
 
 
-@dataclass(frozen=True, slots=True)
-class Flow:
+class Flow(NamedTuple):
     """Where a message came from, and the way back.
 
     `id` is unique in the life of an edge; `transport` is one of udp tcp tls ws wss; `local` is the address

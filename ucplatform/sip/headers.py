@@ -5,8 +5,7 @@ section 20).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from ucplatform.sip.errors import ParseError, UsageError
 from ucplatform.sip.grammar import (
@@ -235,8 +234,7 @@ class Headers:
         return f"Headers({list(self)!r})"
 
 
-@dataclass(frozen=True, slots=True)
-class NameAddr:
+class NameAddr(NamedTuple):
     """A name-addr or addr-spec with parameters: From, To, Contact, Route and the like (section 20.10).
 
     display: without quotes and escapes, '' when absent; it is the peer's text and may hold control
@@ -306,15 +304,14 @@ class NameAddr:
 
     def with_param(self, name: str, value: str | None = None) -> NameAddr:
         """A copy with the header parameter set; the value is quoted where it has to be."""
-        return replace(self, params=set_param(self.params, name, value))
+        return self._replace(params=set_param(self.params, name, value))
 
     def without_param(self, *names: str) -> NameAddr:
         """A copy without these header parameters."""
-        return replace(self, params=drop_params(self.params, names))
+        return self._replace(params=drop_params(self.params, names))
 
 
-@dataclass(frozen=True, slots=True)
-class Via:
+class Via(NamedTuple):
     """One Via value (section 20.42). transport: upper case, any token. host: lower case, IPv6 in brackets."""
 
     transport: str
@@ -360,11 +357,10 @@ class Via:
 
     def with_param(self, name: str, value: str | None = None) -> Via:
         """A copy with the parameter set; the value is quoted where it has to be."""
-        return replace(self, params=set_param(self.params, name, value))
+        return self._replace(params=set_param(self.params, name, value))
 
 
-@dataclass(frozen=True, slots=True)
-class CSeq:
+class CSeq(NamedTuple):
     """Sequence number and method (section 20.16)."""
 
     number: int
@@ -382,8 +378,7 @@ class CSeq:
         return f"{self.number} {self.method}"
 
 
-@dataclass(frozen=True, slots=True)
-class Replaces:
+class Replaces(NamedTuple):
     """The dialog that an INVITE takes over (RFC 3891). Tags as the sender of the INVITE's peer holds them."""
 
     call_id: str

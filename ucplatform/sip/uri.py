@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import NamedTuple
 
 from ucplatform.sip.errors import ParseError
 from ucplatform.sip.grammar import Params, drop_params, parse_host_port, percent_decode, refuse_duplicates
@@ -21,8 +21,7 @@ _SHORT = 128
 _DECISIVE_PARAMS = ("user", "ttl", "method", "maddr", "transport")
 
 
-@dataclass(frozen=True, slots=True)
-class Uri:
+class Uri(NamedTuple):
     """One URI. `==` compares as written; `equals` compares as RFC 3261 section 19.1.4 says.
 
     scheme: lower case. user, password: as on the wire, None when absent. host: lower case, IPv6 in brackets,
@@ -100,16 +99,16 @@ class Uri:
         lowered = name.lower()
         if any(key.lower() == lowered for key, _ in self.params):
             pairs = tuple((key, value) if key.lower() == lowered else (key, old) for key, old in self.params)
-            return replace(self, params=pairs)
-        return replace(self, params=(*self.params, (name, value)))
+            return self._replace(params=pairs)
+        return self._replace(params=(*self.params, (name, value)))
 
     def without_param(self, *names: str) -> Uri:
         """A copy without these parameters."""
-        return replace(self, params=drop_params(self.params, names))
+        return self._replace(params=drop_params(self.params, names))
 
     def bare(self) -> Uri:
         """A copy without parameters, headers and password: the address of record (section 10.3 step 5)."""
-        return replace(self, params=(), headers="", password=None)
+        return self._replace(params=(), headers="", password=None)
 
     def equals(self, other: Uri) -> bool:
         """Equality of section 19.1.4: escapes, order and unknown one-sided parameters do not matter."""
