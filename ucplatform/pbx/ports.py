@@ -3,7 +3,8 @@ arrived on."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import secrets
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -40,6 +41,8 @@ class House:
     reconnect_seconds: float = 5.0
     #: local address -> name of the gateway's interface that faces it (UC_MEDIA_ADDRESSES)
     interfaces: Mapping[str, str] = field(default_factory=dict)
+    #: a number from 0 to below the given one: what RFC 3261 14 wants by chance
+    pick: Callable[[int], int] = secrets.randbelow
 
     def interface(self, flow: Flow) -> str | None:
         """The gateway's interface for media of a leg that signals over `flow`; None lets the engine
@@ -53,14 +56,26 @@ def is_browser(flow: Flow) -> bool:
 
 
 def flow_to_json(flow: Flow) -> dict[str, Any]:
-    return {
+    value: dict[str, Any] = {
         "id": flow.id,
         "transport": flow.transport,
         "local": list(flow.local),
         "remote": list(flow.remote),
     }
+    if flow.edge:
+        value["edge"] = flow.edge
+    if flow.source:
+        value["source"] = list(flow.source)
+    return value
 
 
 def flow_from_json(value: dict[str, Any]) -> Flow:
-    local, remote = value["local"], value["remote"]
-    return Flow(value["id"], value["transport"], (local[0], local[1]), (remote[0], remote[1]))
+    local, remote, source = value["local"], value["remote"], value.get("source")
+    return Flow(
+        value["id"],
+        value["transport"],
+        (local[0], local[1]),
+        (remote[0], remote[1]),
+        value.get("edge", ""),
+        (source[0], source[1]) if source else None,
+    )

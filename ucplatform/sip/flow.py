@@ -18,18 +18,41 @@ class Flow(NamedTuple):
     """Where a message came from, and the way back.
 
     `id` is unique in the life of an edge; `transport` is one of udp tcp tls ws wss; `local` is the address
-    the peer sees us at, `remote` is the peer's: numeric addresses with a port.
+    the peer sees us at, `remote` is the peer's: numeric addresses with a port. `edge` names the edge that
+    holds it when that is another one ("<edge>/" begins the id then). `source` is who sent what came, where
+    `remote` is a proxy in front that is trusted to say so.
     """
 
     id: str
     transport: str
     local: Address
     remote: Address
+    edge: str = ""
+    source: Address | None = None
 
     @classmethod
     def udp(cls, local: Address, remote: Address) -> "Flow":
         """The flow between two UDP addresses; the same addresses always give an equal flow."""
         return cls(f"udp/{hostport(remote)}/{hostport(local)}", "udp", local, remote)
+
+    @property
+    def peer(self) -> Address:
+        """Who is at the other end: the sender, not the proxy that passed it on."""
+        return self.source or self.remote
+
+    def seen_at(self, edge: str) -> "Flow":
+        """This flow of `edge` as the other edges name it."""
+        return self._replace(id=f"{edge}/{self.id}", edge=edge)
+
+    def as_own(self) -> "Flow":
+        """A flow of another edge as that edge itself knows it."""
+        return self._replace(id=self.id.removeprefix(f"{self.edge}/"), edge="") if self.edge else self
+
+    def sent_by(self, source: Address) -> "Flow":
+        """The way to `source` through the proxy at `remote`; datagrams have no connection to be told apart
+        by, so each source has an id of its own."""
+        name = self.id if self.reliable else f"{self.id}/{hostport(source)}"
+        return self._replace(id=name, source=source)
 
     @property
     def reliable(self) -> bool:
@@ -48,4 +71,5 @@ class Flow(NamedTuple):
 
     def with_remote(self, remote: Address) -> "Flow":
         """The UDP flow from the same local address to another port or address of the peer."""
-        return Flow.udp(self.local, remote)
+        flow = Flow.udp(self.local, remote)
+        return flow.seen_at(self.edge) if self.edge else flow
