@@ -325,6 +325,7 @@ def _read_route_set(headers: Headers, name: str) -> tuple[NameAddr, ...]:
 _SINGLE_NAMES = """
 call-id cseq from to max-forwards content-length content-type expires min-expires replaces refer-to
 referred-by event subscription-state session-expires min-se rack rseq mime-version timestamp max-breadth
+join target-dialog refer-sub privacy
 """
 _SINGLE = frozenset(_SINGLE_NAMES.split())
 
