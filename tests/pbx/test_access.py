@@ -1,5 +1,8 @@
 """Who is asking: challenges, secrets, pages, and names that are not one's own."""
 
+import hashlib
+import statistics
+import time
 from dataclasses import replace
 
 import pytest
@@ -7,7 +10,7 @@ import pytest
 from tests.pbx.lab import page_flow, phone_flow, request
 from ucplatform.pbx.access import Denied, Gatekeeper, Granted
 from ucplatform.pbx.ports import Account
-from ucplatform.sip.digest import Challenge, NonceIssuer, authorize, ha1
+from ucplatform.sip.digest import Challenge, Credentials, NonceIssuer, authorize, ha1
 
 REALM = "pbx.test"
 PAGE = "w!200!99999!0123456789abcdef!nonce-nonce"
@@ -94,6 +97,67 @@ def test_an_old_nonce_is_stale_and_asked_again(gate):
     verdict = answer(gate, "200", "s3cret", later=3600.0)
     assert isinstance(verdict, Denied) and verdict.why is None
     assert Challenge.parse(verdict.response.headers.all("WWW-Authenticate")[0]).stale
+
+
+def guess(gate, nonce, *, username="200", password="wrong", now=1000.0, host=10):
+    """Credentials that carry `nonce`, wherever it comes from."""
+    challenge = Challenge(realm=REALM, nonce=nonce)
+    credentials = authorize(challenge, "INVITE", "sip:201@pbx.test", username, password, "c", 1)
+    message = request("INVITE", "201", user=username, cseq=3, extra=(f"Authorization: {credentials}",))
+    return gate.check(message, phone_flow(host), now)
+
+
+def nonce_for(gate, host, now=1000.0):
+    denied = gate.check(request("INVITE", "201"), phone_flow(host), now)
+    return Challenge.parse(denied.response.headers.get("WWW-Authenticate")).nonce
+
+
+@pytest.mark.parametrize("password", ["wrong", "s3cret"])
+@pytest.mark.parametrize(
+    ("host", "later"), [pytest.param(11, 0.0, id="of another address"), pytest.param(10, 3600.0, id="old")]
+)
+def test_a_nonce_not_ours_to_take_is_answered_alike_whatever_the_secret(gate, password, host, later):
+    verdict = guess(gate, nonce_for(gate, host), password=password, now=1000.0 + later)
+    assert verdict.response.status == 401 and not verdict.guess and verdict.why is None
+    assert guess(gate, "made up", password=password).response.status == 401
+
+
+@pytest.mark.parametrize("username", ["200", "777", "299"])
+def test_only_an_answer_to_our_challenge_counts_as_a_guess(gate, username):
+    verdict = guess(gate, nonce_for(gate, 10), username=username)
+    assert verdict.guess and verdict.response.status == 403
+    assert not guess(gate, nonce_for(gate, 11), username=username).guess
+
+
+def test_a_late_page_has_not_guessed(gate):
+    verdict = answer(gate, "w!200!1!0123456789abcdef!expired-one", "page-pw", flow=page_flow("ws-1"))
+    assert isinstance(verdict, Denied) and verdict.why == "wrong-credentials" and not verdict.guess
+
+
+@pytest.mark.parametrize("algorithm", ["MD5", "SHA-256"])
+def test_an_extension_without_a_secret_has_none_that_everybody_knows(gate, algorithm):
+    gate._directory["298"] = Account("298", "Page only", None, "", "")
+    nonce = nonce_for(gate, 10)
+    unsigned = Credentials("298", REALM, nonce, "sip:x", "", algorithm, "auth", "c", 1)
+    # What an empty hash as key would give: computable without any secret.
+    hashed = {"MD5": hashlib.md5, "SHA-256": hashlib.sha256}[algorithm]
+    ha2 = hashed(b"REGISTER:sip:x").hexdigest()
+    response = hashed(f":{nonce}:00000001:c:auth:{ha2}".encode()).hexdigest()
+    header = f"Authorization: {replace(unsigned, response=response)}"
+    verdict = gate.check(request("REGISTER", "298", user="298", extra=(header,)), phone_flow(10), 1000.0)
+    assert isinstance(verdict, Denied) and verdict.response.status == 403
+
+
+def test_a_refusal_takes_as_long_for_a_number_that_nobody_has(gate):
+    def microseconds(username):
+        nonce = nonce_for(gate, 10)
+        begin = time.perf_counter()
+        guess(gate, nonce, username=username)
+        return (time.perf_counter() - begin) * 1e6
+
+    pairs = [(microseconds("200"), microseconds("777")) for _ in range(600)]
+    known, unknown = (statistics.median(column) for column in zip(*pairs, strict=True))
+    assert 0.8 < known / unknown < 1.25
 
 
 def test_credentials_of_another_realm_count_as_none(gate):

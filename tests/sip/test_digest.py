@@ -167,6 +167,17 @@ def test_forged_nonces() -> None:
     assert NonceIssuer(b"secret").check(nonce, 1, 101.0) is Verdict.GOOD
 
 
+def test_a_nonce_is_good_for_the_peer_it_was_given_to_alone() -> None:
+    issuer = NonceIssuer(b"secret", lifetime=60.0)
+    nonce = issuer.issue(100.0, "192.0.2.1")
+    assert issuer.judge(nonce, 101.0, "192.0.2.1") is Verdict.GOOD
+    assert issuer.judge(nonce, 161.0, "192.0.2.1") is Verdict.STALE
+    for other in ("192.0.2.11", "192.0.2.2", ""):
+        assert issuer.judge(nonce, 101.0, other) is Verdict.FORGED
+        assert issuer.check(nonce, 1, 101.0, other) is Verdict.FORGED
+    assert issuer.check(nonce, 1, 101.0, "192.0.2.1") is Verdict.GOOD
+
+
 def test_nonces_are_never_the_same() -> None:
     issuer = NonceIssuer(b"secret")
     assert len({issuer.issue(100.0) for _ in range(1000)}) == 1000

@@ -35,11 +35,15 @@ class Granted:
 
 @dataclass(frozen=True, slots=True)
 class Denied:
-    """The answer, and why in one word for the log; None for the first challenge, which is no event."""
+    """The answer, and why in one word for the log; None for the first challenge, which is no event.
+
+    `guess`: a wrong secret in answer to a challenge of ours to that very address, as who guesses must give.
+    """
 
     response: Response
     why: str | None
     username: str = ""
+    guess: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,23 +77,31 @@ class Gatekeeper:
         self._pages: dict[str, tuple[str, _Secret]] = {}
         self._pages_by_flow: dict[str, set[str]] = {}
         self.offer_sha256 = False
-        # Unknown names are checked against this one, so that they take as long to refuse as known ones.
+        # Unknown names are checked against this one, so that they take as long to refuse as known ones. So
+        # are those that no telephone may use: their empty hash would be a secret that everybody knows.
         nobody = hashlib.sha256(f"nobody:{realm}:{id(self)}".encode()).hexdigest()
         self._nobody = _Secret(None, nobody[:32], nobody)
 
-    def check(self, request: Request, flow: Flow, now: float) -> Granted | Denied:
-        """Whose request this is. `now` is Unix seconds (nonces carry it)."""
+    def check(self, request: Request, flow: Flow, now: float, peer: str = "") -> Granted | Denied:
+        """Whose request this is. `now` is Unix seconds (nonces carry it); `peer` names the address that a
+        nonce must have been given to, the flow's where it is left out."""
+        peer = peer or flow.remote[0]
         credentials = self._credentials(request)
         if credentials is None:
-            return Denied(self._challenge(request, flow, now), None)
+            return Denied(self._challenge(request, now, peer, flow), None)
+        # Before the secret: guesses that answer no challenge of ours must not be told from good answers.
+        if self._nonces.judge(credentials.nonce, now, peer) is not Verdict.GOOD:
+            return Denied(self._challenge(request, now, peer, flow, stale=True), None, credentials.username)
         secret = self._secret(credentials.username, flow)
         expected = secret.md5 if credentials.algorithm.upper() == "MD5" else secret.sha256
         good = verify(credentials, request.method, expected, request.body)
         if not good or secret.account is None or not secret.account.enabled:
-            return Denied(make_response(request, 403), "wrong-credentials", credentials.username)
-        # Only now: checking uses up the nonce's count, which a stranger must not be able to do.
-        if self._nonces.check(credentials.nonce, credentials.nc, now) is not Verdict.GOOD:
-            return Denied(self._challenge(request, flow, now, stale=True), None, credentials.username)
+            # A page's password cannot be guessed; one that comes late is no attack.
+            guess = not credentials.username.startswith(PAGE_PREFIX)
+            return Denied(make_response(request, 403), "wrong-credentials", credentials.username, guess)
+        # Only now: this uses up the nonce's count, which a stranger must not be able to do.
+        if self._nonces.use(credentials.nonce, credentials.nc, now) is not Verdict.GOOD:
+            return Denied(self._challenge(request, now, peer, flow, stale=True), None, credentials.username)
         if secret.session:
             self._pages[credentials.username] = (flow.id, secret)
             self._pages_by_flow.setdefault(flow.id, set()).add(credentials.username)
@@ -119,7 +131,9 @@ class Gatekeeper:
     def _secret(self, username: str, flow: Flow) -> _Secret:
         if not username.startswith(PAGE_PREFIX):
             account = self._directory.by_number(username)
-            return _Secret(account, account.ha1_md5, account.ha1_sha256) if account else self._nobody
+            if account is None or not account.ha1_md5 or not account.ha1_sha256:
+                return self._nobody
+            return _Secret(account, account.ha1_md5, account.ha1_sha256)
         parts = username.split("!")
         account = self._directory.by_number(parts[1]) if len(parts) == 5 else None
         bound = self._pages.get(username)
@@ -128,21 +142,23 @@ class Gatekeeper:
             return replace(bound[1], account=account) if bound[0] == flow.id else self._nobody
         # Bound to a connection, so that signing out can end it: a datagram has none.
         password = self._page_password(username) if flow.websocket else None
-        if password is None or account is None:
+        if password is None:
             return self._nobody
-        return _Secret(
+        return _Secret(  # for a number that nobody has too: that must take as long
             account,
             ha1(username, self._realm, password, "MD5"),
             ha1(username, self._realm, password, "SHA-256"),
             session=parts[3],
         )
 
-    def _challenge(self, request: Request, flow: Flow, now: float, *, stale: bool = False) -> Response:
+    def _challenge(
+        self, request: Request, now: float, peer: str, flow: Flow, *, stale: bool = False
+    ) -> Response:
         """401 with one challenge an algorithm, MD5 first. Browsers get MD5 alone: JsSIP reads only the last
         of several and knows no other. Telephones get SHA-256 too where an administrator says so: some (libre
         before 2.0) give up when any challenge is not MD5, against RFC 8760 2.4. Whoever answers with SHA-256
         unasked is checked by it all the same."""
-        nonce = self._nonces.issue(now)
+        nonce = self._nonces.issue(now, peer)
         both = self.offer_sha256 and not flow.websocket
         headers = [
             ("WWW-Authenticate", str(Challenge(self._realm, nonce, algorithm, "auth", stale)))

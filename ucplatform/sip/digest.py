@@ -1,8 +1,8 @@
 """Digest authentication both ways (RFC 3261 section 22, RFC 7616, RFC 8760): MD5 and SHA-256, qop=auth.
 
-The order on the server: `find_credentials`, `verify` with the account's HA1, and only then
-`NonceIssuer.check`: so that only those who know a secret fill the memory of replays, and stale=true is told
-to them alone (RFC 7616 section 3.3).
+The order on the server: `find_credentials`, `NonceIssuer.judge` (an expired nonce is answered alike whether
+the secret was right or not, or guessing with old ones would be free), `verify` with the account's HA1, and
+only then `NonceIssuer.use`: so that only those who know a secret fill the memory of replays.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Verdict(enum.Enum):
     REPLAYED = "replayed"
     """This nonce count was used before."""
     FORGED = "forged"
-    """Not ours, or issued under another secret."""
+    """Not ours, or issued under another secret or to another peer."""
 
 
 class NonceIssuer:
@@ -68,39 +68,53 @@ class NonceIssuer:
         self._seen: dict[bytes, tuple[int, int]] = {}
         self._forgotten_ms = -1
 
-    def issue(self, now: float) -> str:
-        """A nonce that was never issued before. `now`: seconds of the clock that `check` is given too, not
-        negative.
+    def issue(self, now: float, peer: str = "") -> str:
+        """A nonce that was never issued before, good for `peer` (an address) alone. `now`: seconds of the
+        clock that `check` is given too, not negative.
         """
         self._count = (self._count + 1) & 0xFFFFFFFF
         stamp = int(now * 1000).to_bytes(6, "big") + self._count.to_bytes(4, "big") + self._salt
-        return base64.urlsafe_b64encode(stamp + self._sign(stamp)).decode("ascii")
+        return base64.urlsafe_b64encode(stamp + self._sign(stamp, peer)).decode("ascii")
 
-    def check(self, nonce: str, nc: int | None, now: float) -> Verdict:
-        """Judge a nonce and use up its count. `nc` None (no qop) counts as 1: such a nonce works once.
+    def judge(self, nonce: str, now: float, peer: str = "") -> Verdict:
+        """GOOD, STALE or FORGED by the nonce alone; its count is neither looked at nor used up.
 
-        Counts may arrive out of order within a window of 64, as UDP delivers them, but none twice.
+        Whoever brings anything but FORGED has read what we sent to `peer`: its address is no invention.
         """
         try:
             raw = base64.urlsafe_b64decode(nonce.encode("ascii"))
         except ValueError:
             return Verdict.FORGED
         stamp = raw[: self._STAMP]
-        if len(nonce) != 40 or not hmac.compare_digest(raw[self._STAMP :], self._sign(stamp)):
+        if len(nonce) != 40 or not hmac.compare_digest(raw[self._STAMP :], self._sign(stamp, peer)):
             return Verdict.FORGED
         issued_ms = int.from_bytes(stamp[:6], "big")
-        now_ms = int(now * 1000)
-        if not issued_ms <= now_ms <= issued_ms + self._lifetime_ms:
+        if not issued_ms <= int(now * 1000) <= issued_ms + self._lifetime_ms:
             return Verdict.STALE
+        return Verdict.GOOD
+
+    def check(self, nonce: str, nc: int | None, now: float, peer: str = "") -> Verdict:
+        """Judge a nonce and use up its count. `nc` None (no qop) counts as 1: such a nonce works once.
+
+        Counts may arrive out of order within a window of 64, as UDP delivers them, but none twice.
+        """
+        verdict = self.judge(nonce, now, peer)
+        return self.use(nonce, nc, now) if verdict is Verdict.GOOD else verdict
+
+    def use(self, nonce: str, nc: int | None, now: float) -> Verdict:
+        """Use up a count of a nonce that was judged GOOD at this very moment."""
+        stamp = base64.urlsafe_b64decode(nonce)[: self._STAMP]
+        issued_ms = int.from_bytes(stamp[:6], "big")
+        now_ms = int(now * 1000)
         seen = self._seen.get(stamp)
         if seen is None:
             if issued_ms <= self._forgotten_ms:
                 return Verdict.STALE
             self._make_room(now_ms)
             seen = (0, 0)
-        return self._use(stamp, seen, 1 if nc is None else nc)
+        return self._count_up(stamp, seen, 1 if nc is None else nc)
 
-    def _use(self, stamp: bytes, seen: tuple[int, int], nc: int) -> Verdict:
+    def _count_up(self, stamp: bytes, seen: tuple[int, int], nc: int) -> Verdict:
         highest, mask = seen
         if nc > highest:
             # The shift is bounded: a count may jump by billions.
@@ -125,8 +139,8 @@ class NonceIssuer:
                 self._forgotten_ms = max(self._forgotten_ms, issued_ms)
             del self._seen[oldest]
 
-    def _sign(self, stamp: bytes) -> bytes:
-        return hmac.digest(self._secret, stamp, "sha256")[: self._MAC]
+    def _sign(self, stamp: bytes, peer: str) -> bytes:
+        return hmac.digest(self._secret, stamp + peer.encode(), "sha256")[: self._MAC]
 
 
 @dataclass(frozen=True, slots=True)
