@@ -115,7 +115,7 @@ class House:
     def registrations(self) -> dict[str, str]:
         """Number to contact of the first device, as stored."""
         keys = list(self.redis.scan_iter("uc:reg:*", count=1000))
-        found = {key.removeprefix("uc:reg:"): self.redis.get(key) for key in keys}
+        found = {key.removeprefix("uc:reg:").partition("@")[0]: self.redis.get(key) for key in keys}
         return {number: json.loads(str(text))[0]["contact"] for number, text in found.items() if text}
 
     def records(self, callers: list[Person]) -> list[Record]:

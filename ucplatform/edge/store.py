@@ -42,7 +42,7 @@ class Value(NamedTuple):
 
 
 class Store:
-    """Keys are whole Redis keys such as `uc:reg:200`, values are text (JSON). Used from the loop only."""
+    """Keys are whole Redis keys such as `uc:reg:200@1`, values are text (JSON). Used from the loop only."""
 
     def __init__(self, url: str, *, clock: Callable[[], float] = time.time) -> None:
         self._url = url

@@ -70,7 +70,7 @@ def call_snapshots() -> list[dict[str, Any]]:
 
 
 def registered_devices() -> int:
-    """Bindings of all numbers (`uc:reg:<number>` holds a list for each)."""
+    """Bindings of all numbers (`uc:reg:<number>@<edge>` holds a list for each)."""
     return sum(len(json.loads(text)) for text in adapter.read_prefix("uc:reg:").values())
 
 
