@@ -1,8 +1,8 @@
-"""Connections per address."""
+"""Connections per address, and requests without credentials."""
 
 import pytest
 
-from ucplatform.edge.limits import Admission, Limits
+from ucplatform.edge.limits import Admission, Limits, Strangers
 
 
 def test_what_the_security_rules_say() -> None:
@@ -50,3 +50,52 @@ def test_a_trusted_proxy_is_not_counted(trusted: str) -> None:
     assert admission.admit("198.51.100.1") and not admission.admit("198.51.100.1")
     assert admission.trusts("192.0.2.1") and admission.trusts("::ffff:192.0.2.1")
     assert not admission.trusts("198.51.100.1") and not admission.trusts("a.example")
+
+
+def strangers(burst: float = 3.0, rate: float = 1.0, kept: int = 100) -> Strangers:
+    return Strangers(Limits(strangers_burst=burst, strangers_rate=rate, strangers_kept=kept))
+
+
+def test_a_stranger_has_a_burst_and_then_a_rate() -> None:
+    counted = strangers()
+    assert [counted.take("192.0.2.1", False, 10.0) for _ in range(4)] == [True, True, True, False]
+    assert not counted.take("192.0.2.1", False, 10.9)
+    assert counted.take("192.0.2.1", False, 11.0) and not counted.take("192.0.2.1", False, 11.0)
+    assert [counted.take("192.0.2.1", False, 1000.0) for _ in range(4)] == [True, True, True, False]
+    assert counted.take("192.0.2.2", False, 1000.0)
+
+
+def test_whoever_signs_in_gets_back_what_the_challenge_took() -> None:
+    counted = strangers()
+    for number in range(50):
+        assert counted.take("192.0.2.1", False, 10.0), number
+        counted.give_back("192.0.2.1", False, 10.0)
+    for _ in range(9):
+        counted.give_back("192.0.2.1", False, 10.0)  # never more than the burst
+    assert sum(counted.take("192.0.2.1", False, 10.0) for _ in range(9)) == 3
+
+
+def test_datagrams_with_another_ones_address_do_not_shut_out_its_connections() -> None:
+    counted = strangers()
+    while counted.take("192.0.2.1", False, 10.0):
+        pass
+    assert counted.take("192.0.2.1", True, 10.0)
+
+
+def test_a_flood_from_everywhere_fills_no_memory() -> None:
+    counted = strangers(kept=8)
+    for number in range(1000):
+        counted.take(f"192.0.2.{number}", False, 10.0)
+    assert len(counted) == 8
+
+
+def test_an_office_behind_one_address_passes_the_usual_limits() -> None:
+    """5,000 devices that come back at once, and then 300 calls a second for a minute."""
+    counted, now, waiting = Strangers(Limits()), 10.0, 0
+    for number in range(5000 + 300 * 60):
+        now += 0.001 if number < 5000 else 1 / 300
+        assert counted.take("192.0.2.1", False, now), number
+        waiting += 1
+        if waiting == 100:  # so many are between their challenge and their credentials
+            counted.give_back("192.0.2.1", False, now)
+            waiting -= 1

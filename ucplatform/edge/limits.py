@@ -1,8 +1,11 @@
-"""What a stranger may take from us before being cut, and the count of connections per address."""
+"""What a stranger may take from us before being cut: sizes, times, connections, requests without
+credentials."""
 
 import ipaddress
+from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,17 +20,23 @@ class Limits:
     connect_s: float = 4.0
     #: a peer that does not read: what is kept for it before it is cut (TCP, TLS, WebSocket)
     output_buffer: int = 262_144
-    #: what the kernel keeps of UDP while the loop is busy
-    receive_buffer: int = 8 * 1024 * 1024
+    #: what the kernel keeps of UDP while the loop is busy: a burst, but no more than is served before its
+    #: senders send again (the kernel counts twice this, and 2 KiB or more a datagram)
+    receive_buffer: int = 4 * 1024 * 1024
     #: UDP flows kept at hand; forgetting one costs a look at the routing table
     udp_flows: int = 16_384
+    #: what an address may ask for without credentials: so much at once, so much a second from then on. A good
+    #: sign-in gives back what its challenge took, so an office of any size behind one address is not held up
+    strangers_burst: float = 3000.0
+    strangers_rate: float = 200.0
+    #: addresses whose requests are counted; the one not heard of for the longest time is forgotten
+    strangers_kept: int = 16_384
 
 
 class Admission:
     """Counts the open connections of each address and says who is one too many.
 
-    `trusted` are addresses or networks of proxies in front, who speak for many: they are not counted. IPv6
-    callers are counted by /64, the least that one subscriber has.
+    `trusted` are addresses or networks of proxies in front, who speak for many: they are not counted.
     """
 
     def __init__(self, per_address: int, trusted: Iterable[str] = ()) -> None:
@@ -44,12 +53,7 @@ class Admission:
 
     def _key(self, host: str) -> str | None:
         """What `host` is counted under; None when it is not counted."""
-        if self._trusted and self.trusts(host):
-            return None
-        address = _parse(host)
-        if isinstance(address, ipaddress.IPv6Address):
-            return str(ipaddress.ip_network((address, 64), strict=False))
-        return host if address is None else str(address)
+        return None if self._trusted and self.trusts(host) else subscriber(host)
 
     def admit(self, host: str) -> bool:
         """Count one more connection of `host`; False, and not counted, when it has too many."""
@@ -76,6 +80,59 @@ class Admission:
         """Open connections that count towards the limit of `host`."""
         key = self._key(host)
         return 0 if key is None else self._open.get(key, 0)
+
+
+class Strangers:
+    """Requests without credentials, by address: a bucket of tokens each.
+
+    Datagrams and connections have buckets of their own (`reliable`): anybody can write an address into a
+    datagram, and must not be able to shut out those who came by a connection. `now` is monotonic seconds.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self._burst = limits.strangers_burst
+        self._rate = limits.strangers_rate
+        self._kept = limits.strangers_kept
+        #: tokens left and when that was counted; full buckets need not be there
+        self._buckets: OrderedDict[tuple[str, bool], tuple[float, float]] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._buckets)
+
+    def take(self, host: str, reliable: bool, now: float) -> bool:
+        """Count one request; False, and not counted, when `host` has had its share."""
+        left = self._left(host, reliable, now)
+        if left < 1.0:
+            return False
+        self._keep(host, reliable, left - 1.0, now)
+        return True
+
+    def give_back(self, host: str, reliable: bool, now: float) -> None:
+        """What a request took was well spent: its sender signed in."""
+        if (host, reliable) in self._buckets:
+            self._keep(host, reliable, self._left(host, reliable, now) + 1.0, now)
+
+    def _left(self, host: str, reliable: bool, now: float) -> float:
+        found = self._buckets.get((host, reliable))
+        if found is None:
+            return self._burst
+        return min(self._burst, found[0] + (now - found[1]) * self._rate)
+
+    def _keep(self, host: str, reliable: bool, left: float, now: float) -> None:
+        self._buckets[host, reliable] = (min(left, self._burst), now)
+        self._buckets.move_to_end((host, reliable))
+        if len(self._buckets) > self._kept:
+            self._buckets.popitem(last=False)
+
+
+@lru_cache(maxsize=4096)
+def subscriber(host: str) -> str:
+    """What everything from `host` is counted under: itself, or the /64 of an IPv6 address, the least that one
+    subscriber has."""
+    address = _parse(host)
+    if isinstance(address, ipaddress.IPv6Address):
+        return str(ipaddress.ip_network((address, 64), strict=False))
+    return host if address is None else str(address)
 
 
 def _parse(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
