@@ -146,12 +146,13 @@ class Pair:
         self.do(self.a, commands)
         return key
 
-    def answer(self, event: Event, status: int, to_tag: str = "bob") -> Response:
+    def answer(
+        self, event: Event, status: int, to_tag: str = "bob", *, reliably: bool = False, body: bytes = b""
+    ) -> Response:
         """`b` answers a request that it got."""
         assert isinstance(event, RequestReceived)
-        response = make_response(
-            event.request, status, to_tag=to_tag, headers=[("Contact", "<sip:201@192.0.2.2>")]
-        )
+        headers = [("Contact", "<sip:201@192.0.2.2>"), *([("Require", "100rel")] if reliably else [])]
+        response = make_response(event.request, status, to_tag=to_tag, headers=headers, body=body)
         self.do(self.b, self.b.endpoint.respond(event.key, response, self.now))
         return response
 
@@ -168,6 +169,7 @@ class Pair:
         """Let all transactions end; nothing may be left behind."""
         self.run(200)
         for node in (self.a, self.b):
-            tables = [value for name, value in vars(node.endpoint).items() if isinstance(value, dict)]
+            parts = (node.endpoint, node.endpoint._reliable)
+            tables = [value for part in parts for value in vars(part).values() if isinstance(value, dict)]
             assert not any(tables), tables
             assert len(node.timers) == 0

@@ -67,7 +67,23 @@ class AckMissing(NamedTuple):
     key: Key
 
 
-Event = RequestReceived | AckReceived | CancelReceived | ResponseReceived | RequestFailed | AckMissing
+class PrackMissing(NamedTuple):
+    """No PRACK came for a reliable response to the INVITE `key` within 64*T1: answer the INVITE with a 5xx
+    (RFC 3262 section 3). What waited behind that response is dropped.
+    """
+
+    key: Key
+
+
+Event = (
+    RequestReceived
+    | AckReceived
+    | CancelReceived
+    | ResponseReceived
+    | RequestFailed
+    | AckMissing
+    | PrackMissing
+)
 
 
 class Send(NamedTuple):

@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from ucplatform.sip.errors import ParseError
+from ucplatform.sip.errors import ParseError, UsageError
+from ucplatform.sip.fields import RAck, reliable, rseq
 from ucplatform.sip.headers import Headers, NameAddr
 from ucplatform.sip.message import Request, Response
 from ucplatform.sip.uri import Uri
@@ -147,6 +148,24 @@ class Dialog(NamedTuple):
     ) -> Request:
         """The ACK for a 2xx (13.2.2.4), with the INVITE's CSeq number; `headers`: its credentials, if any."""
         return self._build("ACK", invite_cseq, contact, headers, body, content_type)
+
+    def prack(
+        self,
+        response: Response,
+        *,
+        headers: Iterable[tuple[str, str]] = (),
+        body: bytes = b"",
+        content_type: str | None = None,
+    ) -> tuple["Dialog", Request]:
+        """The PRACK for a reliable response to our INVITE (RFC 3262 section 4), sent like any request.
+
+        Returns the dialog with the CSeq counted on. UsageError for a response that wants none.
+        """
+        if not reliable(response):
+            raise UsageError(f"{response.status} wants no PRACK")
+        rack = RAck(rseq(response) or 0, response.cseq.number, response.cseq.method)
+        lines = [("RAck", str(rack)), *headers]
+        return self.request("PRACK", headers=lines, body=body, content_type=content_type)
 
     def _build(
         self,

@@ -5,6 +5,7 @@ import random
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from ucplatform.sip import fields
 from ucplatform.sip.commands import (
     AckMissing,
     AckReceived,
@@ -21,6 +22,7 @@ from ucplatform.sip.commands import (
 from ucplatform.sip.errors import ParseError, SipError, UsageError
 from ucplatform.sip.flow import Flow
 from ucplatform.sip.message import Request, Response, make_response, parse_message, validate
+from ucplatform.sip.reliable import RETRY_1XX, Reliable
 from ucplatform.sip.timers import Timing
 from ucplatform.sip.transaction import (
     INVITE_CLIENT,
@@ -90,6 +92,7 @@ class Endpoint:
         self._answered_by: dict[DialogKey, Key] = {}
         self._invites: dict[Key, Key] = {}  # Call-ID, From tag, CSeq of our INVITE → its transaction
         self._acks: dict[Key, dict[str, Send | None]] = {}  # that transaction → To tag of a 2xx → its ACK
+        self._reliable = Reliable(timing, self._random)
 
     def __len__(self) -> int:
         """The number of transactions alive."""
@@ -140,17 +143,24 @@ class Endpoint:
         back = way_back(stamped(request, via, flow), flow)
         if method == "CANCEL":
             return self._cancel(request, tx, flow, back)
+        fields.check(request)
         refusal = self._refusal(request)
         if refusal is not None:
             return [Send(back, refusal)]
         self._open_server(key, request, back, now, out)
         out.append(PassUp(RequestReceived(key, request, flow)))
+        if method == "PRACK":
+            invite, waiting = self._reliable.acknowledge(request, out)
+            for response in waiting:
+                out += self.respond(invite, response, now)
         return out
 
     def _refusal(self, request: Request) -> Response | None:
         """The stateless answer to a request that starts no transaction, None for a welcome one."""
         if len(self._transactions) >= self.limit:
             return make_response(request, 503, headers=(("Retry-After", "10"),))
+        if request.method == "PRACK" and not self._reliable.awaits(request):
+            return make_response(request, 481)
         if request.to_tag:
             return None
         if _merge_key(request) in self._merged:  # the same request by another way (8.2.2.2)
@@ -195,7 +205,7 @@ class Endpoint:
 
         Branches of some phones can be guessed, so only the address that sent the INVITE may take it back.
         """
-        if tx is None or flow.remote[0] != tx.flow.remote[0]:
+        if tx is None or flow.peer[0] != tx.flow.peer[0]:
             return [Send(back, make_response(cancel, 481))]
         tag = tx.last.to_tag if isinstance(tx.last, Response) else None
         out: list[Command] = [Send(back, make_response(cancel, 200, to_tag=tag))]
@@ -215,7 +225,8 @@ class Endpoint:
         kind = kind_of(response.status)
         if kind is Input.SUCCESS and method == "INVITE" and self._known_2xx(tx, response, out):
             return out
-        self._feed(tx, kind, response, now, out)
+        if kind is not Input.PROVISIONAL or method != "INVITE" or self._reliable.is_news(tx, response):
+            self._feed(tx, kind, response, now, out)
         if tx.cancelled and tx.state is State.PROCEEDING:
             self._send_cancel(tx, now, out)
         return out
@@ -268,7 +279,8 @@ class Endpoint:
     def respond(self, key: Key, response: Response, now: float) -> list[Command]:
         """Answer a request; nothing happens when its transaction is over. A 2xx to an INVITE needs a To tag.
 
-        Its retransmission until the ACK comes is the endpoint's work (13.3.1.4), over any transport.
+        Its retransmission until the ACK comes is the endpoint's work (13.3.1.4), over any transport; so is
+        that of a 101-199 with `Require: 100rel` until its PRACK, for which later answers wait (RFC 3262).
         """
         tx = self._transactions.get(key)
         if tx is None:  # its flow was lost, or the peer has given up
@@ -279,6 +291,8 @@ class Endpoint:
         out: list[Command] = []
         kind = kind_of(response.status)
         was = tx.state
+        if tx.table is INVITE_SERVER and not self._reliable.admit(tx, response, now, out):
+            return out
         self._feed(tx, kind, response, now, out)
         if kind is Input.SUCCESS and was is State.PROCEEDING and tx.state is State.ACCEPTED:
             self._await_ack(tx, response, now, out)
@@ -345,6 +359,8 @@ class Endpoint:
         name, key = timer_key[0], timer_key[1:]
         if name == RETRY_2XX:
             return self._retry_2xx(key, now)
+        if name == RETRY_1XX:
+            return self._reliable.fire(key, now)
         out: list[Command] = []
         tx = self._transactions.get(key)
         if tx is not None and name in tx.running:
@@ -405,6 +421,8 @@ class Endpoint:
         if not keys:
             del self._by_flow[tx.flow.id]
         request = tx.request
+        if request.method == "INVITE":
+            self._reliable.forget(key)
         if tx.serves:
             merge_key = _merge_key(request)
             if self._merged.get(merge_key) == key:

@@ -72,4 +72,6 @@ class Flow(NamedTuple):
     def with_remote(self, remote: Address) -> "Flow":
         """The UDP flow from the same local address to another port or address of the peer."""
         flow = Flow.udp(self.local, remote)
+        if self.source is not None:
+            flow = flow.sent_by(self.source)
         return flow.seen_at(self.edge) if self.edge else flow
