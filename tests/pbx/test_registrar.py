@@ -120,3 +120,49 @@ def test_bindings_survive_json_and_streams_count_as_lost():
         ("udp", None),
         ("wss", 1001.0),
     ]
+
+
+def elsewhere(number: str, contact: str, at: float, instance: str = "") -> Binding:
+    flow = page_flow("ws-9").seen_at("2")
+    return Binding(number, contact, flow, instance, "c", 1, 5000.0, registered_at=at, edge="2")
+
+
+def test_devices_of_another_edge_ring_too_and_are_not_counted_as_ours():
+    registrar = Registrar()
+    register(registrar, "<sip:200@192.0.2.10>")
+    assert registrar.merge("200", "2", [elsewhere("200", "sip:page@x.invalid", 1001.0)]) == []
+    assert [b.edge for b in registrar.devices("200", 1002.0)] == ["", "2"]
+    assert (registrar.count(), registrar.numbers_of("2")) == (1, ["200"])
+    assert [b.contact for b in registrar.held("200", 1002.0)] == ["sip:200@192.0.2.10"]
+    registrar.merge("200", "2", [])
+    assert [b.edge for b in registrar.devices("200", 1002.0)] == [""]
+
+
+def test_a_device_belongs_to_the_edge_where_it_registered_last():
+    registrar = Registrar()
+    register(registrar, '<sip:a@x.invalid>;+sip.instance="<urn:uuid:1>"')
+    older = elsewhere("200", "sip:b@x.invalid", 999.0, "<urn:uuid:1>")
+    assert registrar.merge("200", "2", [older]) == []
+    assert [b.edge for b in registrar.devices("200", 1000.0)] == [""]
+    moved = registrar.merge("200", "2", [elsewhere("200", "sip:b@x.invalid", 1001.0, "<urn:uuid:1>")])
+    assert [b.contact for b in moved] == ["sip:a@x.invalid"]
+    assert [b.edge for b in registrar.devices("200", 1002.0)] == ["2"]
+    register(registrar, '<sip:a@x.invalid>;+sip.instance="<urn:uuid:1>"', call_id="back", now=1003.0)
+    assert [b.edge for b in registrar.devices("200", 1003.0)] == [""]
+
+
+def test_only_what_we_held_is_ours_to_store_after_a_sweep():
+    registrar = Registrar()
+    registrar.merge("201", "2", [elsewhere("201", "sip:b@x.invalid", 1001.0)])
+    register(registrar, "<sip:200@192.0.2.10>;expires=60")
+    assert registrar.sweep(9000.0, 5.0) == {"200"} and registrar.devices("201", 0.0) == ()
+
+
+def test_behind_a_proxy_a_device_is_reached_through_it():
+    registrar = Registrar()
+    flow = phone_flow(1).sent_by(("10.0.0.5", 5060))
+    via = "SIP/2.0/UDP 192.0.2.1;branch=z9hG4bKp, SIP/2.0/UDP 10.0.0.5:5060;branch=z9hG4bK1"
+    _, fresh = register(registrar, "<sip:200@10.0.0.5>", flow=flow, via=via)
+    _, other = register(registrar, "<sip:200@10.9.9.9>", flow=flow, via=via, call_id="nat")
+    assert [b.flow for b in fresh + other] == [flow, flow]
+    assert [b.behind_nat for b in fresh + other] == [False, True]

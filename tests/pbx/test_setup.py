@@ -1,7 +1,5 @@
 """From INVITE to answer: forking, winners, failures, early media."""
 
-from dataclasses import replace
-
 from tests.pbx.lab import Bench, binding, page_flow, request, sdp
 from ucplatform.pbx.commands import (
     Acknowledge,
@@ -270,7 +268,7 @@ def test_a_page_reloaded_while_it_rings_rings_again():
     first = bench.sent("leg2", "INVITE")
     bench.feed(NoReply("leg2", "invite", 503))
     assert bench.call.state == "ringing" and StartTimer("reconnect:leg2", 5.0) in bench.commands
-    bench.feed(DeviceBack(replace(binding(flow=page_flow("ws-2")), contact="sip:201@new.invalid")))
+    bench.feed(DeviceBack(binding(flow=page_flow("ws-2"))._replace(contact="sip:201@new.invalid")))
     bench.engine("offer:leg2", sdp=sdp(1, 5004))
     again = bench.sent("leg2", "INVITE")
     assert again.call_id != first.call_id and str(again.uri) == "sip:201@new.invalid"

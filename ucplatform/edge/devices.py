@@ -1,11 +1,10 @@
-"""The registered devices of this edge: the registrar, its storing, and the keep-alive of devices behind
-a NAT."""
+"""The registered devices: the registrar, the storing of those that registered here, and the keep-alive of
+devices behind a NAT. Those of other edges are there too (`shared.py`)."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-import secrets
 import time
 from collections.abc import Callable
 
@@ -18,8 +17,10 @@ from ucplatform.pbx.registrar import Binding, Registrar
 from ucplatform.sip.flow import Flow
 from ucplatform.sip.headers import Headers
 from ucplatform.sip.message import Request, Response
+from ucplatform.sip.tokens import token
 from ucplatform.sip.uri import Uri
 
+#: followed by <number>@<edge>: each edge writes what it holds, so that no key has two writers
 KEY = "uc:reg:"
 SWEEP_SECONDS = 1.0
 #: NATs forget a UDP binding after 30 s and more (RFC 4787 REQ-5 asks for two minutes, few obey).
@@ -41,17 +42,26 @@ class Devices:
         self._missed: dict[tuple[str, str], int] = {}
         self._next_probe: dict[tuple[str, str], float] = {}
         self._sweeper: asyncio.Task[None] | None = None
+        #: told (number, the bindings of it that are held here now) at every change
+        self.on_change: Callable[[str, tuple[Binding, ...]], None] = lambda number, bindings: None
+        #: told of a binding of another edge whose device has unregistered here
+        self.on_drop: Callable[[Binding], None] = lambda binding: None
 
     async def start(self) -> None:
-        """Read what an earlier life stored, then sweep every second."""
+        """Read what an earlier life stored, and the other edges, then sweep every second."""
         try:
             stored = await self._store.load(KEY)
         except (RedisError, OSError) as error:
             log.warning("registrations-not-loaded", error=error)
             stored = {}
-        now = time.time()
-        for text in stored.values():
-            self.registrar.load((Binding.from_json(item) for item in json.loads(text)), now)
+        now, mine = time.time(), self._house().edge_id
+        for key, text in stored.items():
+            number, _, edge = key.removeprefix(KEY).rpartition("@")
+            bindings = [Binding.from_json(item) for item in json.loads(text)]
+            if edge == mine:
+                self.registrar.load(bindings, now)
+            else:
+                self.registrar.merge(number, edge, (binding._replace(edge=edge) for binding in bindings))
         self._sweeper = asyncio.get_running_loop().create_task(self._sweep(), name="registrations")
 
     async def stop(self) -> None:
@@ -67,9 +77,13 @@ class Devices:
     ) -> tuple[Response, list[Binding]]:
         """Answer an authenticated REGISTER and store the outcome. Raises sip.ParseError as the registrar
         does."""
-        known = {(binding.key, binding.flow.id) for binding in self.of(account.number)}
+        before = self.of(account.number)
+        known = {(binding.key, binding.flow.id) for binding in before}
         response, fresh = self.registrar.register(request, account, flow, time.time(), session=session)
-        self._save(account.number)
+        self.save(account.number)
+        for binding in before:
+            if binding.edge and not any(b.key == binding.key for b in self.of(account.number)):
+                self.on_drop(binding)
         for binding in fresh:
             if (binding.key, binding.flow.id) in known:
                 continue  # a line for each refresh would drown all others
@@ -86,27 +100,32 @@ class Devices:
 
     def flow_lost(self, flow_id: str) -> None:
         for binding in self.registrar.flow_lost(flow_id, time.time()):
-            self._save(binding.number)
+            if not binding.edge:
+                self.save(binding.number)
 
-    def _save(self, number: str) -> None:
-        bindings = self.registrar.devices(number, time.time())
-        if not bindings:
-            self._store.delete(KEY + number)
-            return
-        left = max(binding.expires_at for binding in bindings) - time.time()
-        self._store.put(KEY + number, lambda: json.dumps([b.to_json() for b in bindings]), ttl=left)
+    def save(self, number: str, edge: str = "") -> None:
+        """Store what is held here of `number`, or in the place of an `edge` that is gone."""
+        bindings = self.registrar.held(number, time.time(), edge)
+        key = f"{KEY}{number}@{edge or self._house().edge_id}"
+        if bindings:
+            left = max(binding.expires_at for binding in bindings) - time.time()
+            self._store.put(key, lambda: json.dumps([b.to_json() for b in bindings]), ttl=left)
+        else:
+            self._store.delete(key)
+        if not edge:
+            self.on_change(number, bindings)
 
     async def _sweep(self) -> None:
         while True:
             await asyncio.sleep(SWEEP_SECONDS)
             now = time.time()
             for number in self.registrar.sweep(now, self._house().reconnect_seconds):
-                self._save(number)
+                self.save(number)
                 log.info("registration-ended", number=number)
             bindings = self.registrar.everything()
             self._forget_but({(binding.number, binding.key) for binding in bindings})
             for binding in bindings:
-                if binding.behind_nat and binding.flow.transport == "udp":
+                if binding.behind_nat and binding.flow.transport == "udp" and not binding.edge:
                     self._keep_alive(binding, now)
 
     def _forget_but(self, there: set[tuple[str, str]]) -> None:
@@ -137,16 +156,16 @@ class Devices:
                 self._missed.pop(name)
                 self._next_probe.pop(name, None)
                 self.registrar.drop(binding)
-                self._save(number)
+                self.save(number)
                 log.warning("device-unreachable", number=number, device=binding.contact)
 
 
 def options(house: House, binding: Binding) -> Request:
     """OPTIONS for a device (RFC 3261 11), sent outside any dialog."""
     headers = Headers()
-    headers.add("From", f"<sip:{house.domain}>;tag={secrets.token_hex(6)}")
+    headers.add("From", f"<sip:{house.domain}>;tag={token(6)}")
     headers.add("To", f"<{binding.contact}>")
-    headers.add("Call-ID", secrets.token_hex(12))
+    headers.add("Call-ID", token(12))
     headers.add("CSeq", "1 OPTIONS")
     headers.add("Accept", "application/sdp")
     return Request("OPTIONS", Uri.parse(binding.contact), headers)
