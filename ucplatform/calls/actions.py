@@ -1,5 +1,6 @@
 """Records come in from the edges' journals, once each, and are rated later."""
 
+import json
 import logging
 import math
 from collections import Counter
@@ -28,17 +29,26 @@ def clip(value: Any, limit: int) -> str:
     return "".join(c if c.isprintable() else " " for c in str(value or ""))[:limit]
 
 
-def clean(value: Any) -> Any:
+def clean(record: Any) -> Any:
     """JSON that every database takes: no NUL or lone surrogate in a text, no number that is none. One record
     that the database refuses would otherwise hold up its whole batch for ever."""
+    try:
+        text = json.dumps(record, allow_nan=False)
+    except ValueError:
+        return _cleaned(record)
+    # Nearly every record is clean, which its JSON tells in a tenth of the time.
+    return _cleaned(record) if "\\u0000" in text or "\\ud" in text else record
+
+
+def _cleaned(value: Any) -> Any:
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, str):
         return value.replace("\x00", " ").encode("utf-8", "replace").decode()
     if isinstance(value, list):
-        return [clean(item) for item in value]
+        return [_cleaned(item) for item in value]
     if isinstance(value, dict):
-        return {clean(key): clean(item) for key, item in value.items()}
+        return {_cleaned(key): _cleaned(item) for key, item in value.items()}
     return value
 
 

@@ -13,7 +13,7 @@ BATCH = 200
 FIRST_RETRY = 0.2
 LAST_RETRY = 15.0
 #: the least time from one batch to the next: a transaction costs as much as thirty rows in it
-GATHER_SECONDS = 0.25
+GATHER_SECONDS = 1.0
 
 
 class Position(NamedTuple):

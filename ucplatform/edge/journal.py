@@ -20,7 +20,7 @@ from ucplatform.edge.segments import make_directory, open_private, sync_director
 
 Record = dict[str, Any]
 
-SYNC_SECONDS = 0.02
+SYNC_SECONDS = 0.04
 RETRY_SECONDS = 0.5
 SEGMENT_OCTETS = 4 * 1024 * 1024
 QUEUE_RECORDS = 100_000

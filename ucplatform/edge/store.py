@@ -28,7 +28,7 @@ DELETION_SECONDS = 60.0
 
 
 #: how long changes are gathered before they are written: a call that rings and is answered is stored once
-GATHER_SECONDS = 0.02
+GATHER_SECONDS = 0.05
 
 Text = str | Callable[[], str]
 """A value, or what makes it when it is written: the state of that moment, then."""

@@ -24,7 +24,7 @@ from ucplatform.edge.masking import mask
 from ucplatform.edge.segments import make_directory, open_private, write_all
 from ucplatform.sip.flow import Flow, hostport
 
-FLUSH_SECONDS = 0.1
+FLUSH_SECONDS = 0.25
 SEGMENT_SECONDS = 600.0
 SEGMENT_OCTETS = 64 * 1024 * 1024
 QUEUE_OCTETS = 32 * 1024 * 1024

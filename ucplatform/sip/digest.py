@@ -15,6 +15,7 @@ import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from hashlib import blake2b
 
 from ucplatform.sip.errors import ParseError, UsageError
 from ucplatform.sip.grammar import BLANK, is_token, quote, quoted_end, unquote
@@ -59,7 +60,7 @@ class NonceIssuer:
     _MAC = 16
 
     def __init__(self, secret: bytes, lifetime: float = 300.0, memory: int = 65536) -> None:
-        self._secret = secret
+        self._key = blake2b(secret).digest()
         self._lifetime_ms = int(lifetime * 1000)
         self._memory = memory
         self._salt = os.urandom(4)
@@ -140,7 +141,8 @@ class NonceIssuer:
             del self._seen[oldest]
 
     def _sign(self, stamp: bytes, peer: str) -> bytes:
-        return hmac.digest(self._secret, stamp + peer.encode(), "sha256")[: self._MAC]
+        # Keyed BLAKE2 is a MAC by itself (RFC 7693 2.9), at a fifth of the price of HMAC by OpenSSL 3.
+        return blake2b(stamp + peer.encode(), key=self._key, digest_size=self._MAC).digest()
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ from ucplatform.sip.flow import Flow
 from ucplatform.sip.message import Request, Response, make_response, parse_message, validate
 from ucplatform.sip.reliable import RETRY_1XX, Reliable
 from ucplatform.sip.timers import Timing
+from ucplatform.sip.tokens import POOL
 from ucplatform.sip.transaction import (
     INVITE_CLIENT,
     INVITE_SERVER,
@@ -84,7 +85,7 @@ class Endpoint:
         self.edge_id = edge_id
         self.timing = timing
         self.limit = limit
-        self._random = rng or random.SystemRandom()
+        self._random = rng or POOL
         self._transactions: dict[Key, Transaction] = {}
         self._by_flow: dict[str, set[Key]] = {}
         self._merged: dict[Key, Key] = {}  # 8.2.2.2: the request's identity without its branch → transaction

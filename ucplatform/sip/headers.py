@@ -82,12 +82,15 @@ def header_key(name: str) -> str:
 
 
 def _checked(name: str, value: str) -> tuple[str, str, str]:
-    if not is_token(name):
-        raise UsageError(f"not a header name: {name!r}")
+    key = _KEYS.get(name)
+    if key is None:
+        if not is_token(name):
+            raise UsageError(f"not a header name: {name!r}")
+        key = header_key(name)
     value = value.strip(BLANK)
     if "\r" in value or "\n" in value:
         raise UsageError(f"line break in the value of {name}")
-    return header_key(name), name, value
+    return key, name, value
 
 
 class Headers:
@@ -113,6 +116,13 @@ class Headers:
         headers._index = None
         headers._typed = {}
         return headers
+
+    def share(self, other: Headers, *keys: str) -> None:
+        """Take over what was read of `other`'s headers of these keys; their lines must be the same here."""
+        for key in keys:
+            value = other._typed.get(key)
+            if value is not None:
+                self._typed[key] = value
 
     def _lines(self, name: str) -> list[str] | None:
         index = self._index
@@ -296,7 +306,10 @@ class NameAddr(NamedTuple):
     @property
     def tag(self) -> str | None:
         """The tag of a From or To, None when it has none."""
-        return get_param(self.params, "tag") if self.params else None
+        for name, value in self.params:
+            if name == "tag" or name.lower() == "tag":
+                return unquote(value) if value else ""
+        return None
 
     def param(self, name: str) -> str | None:
         """Unquoted value of a header parameter, '' when it has no value, None when it is absent."""

@@ -43,7 +43,7 @@ class Message:
     @property
     def call_id(self) -> str:
         """Call-ID as written; it is compared byte by byte (section 20.8)."""
-        return _required(self.headers, "call-id")
+        return self.headers.typed("call-id", _read_call_id)
 
     @property
     def from_(self) -> NameAddr:
@@ -58,12 +58,12 @@ class Message:
     @property
     def from_tag(self) -> str | None:
         """Tag of From, None when it has none."""
-        return self.from_.tag
+        return self.headers.typed("from", _read_from).tag
 
     @property
     def to_tag(self) -> str | None:
         """Tag of To, None outside of dialogs."""
-        return self.to.tag
+        return self.headers.typed("to", _read_to).tag
 
     @property
     def cseq(self) -> CSeq:
@@ -244,6 +244,7 @@ def make_response(
     elif status < 300:
         copied += [("record-route", "Record-Route", value) for value in source.all("record-route")]
     answer = Headers.from_wire(copied)
+    answer.share(source, "from", "call-id", "cseq")
     for name, value in headers:
         answer.add(name, value)
     if content_type is not None:
@@ -276,6 +277,10 @@ def _required(headers: Headers, name: str) -> str:
     if not value:
         raise ParseError(f"{name} is missing")
     return value
+
+
+def _read_call_id(headers: Headers) -> str:
+    return _required(headers, "call-id")
 
 
 def _read_from(headers: Headers) -> NameAddr:
