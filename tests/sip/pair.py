@@ -160,9 +160,9 @@ class Pair:
         """`a` cancels its INVITE."""
         self.do(self.a, self.a.endpoint.cancel(key, self.now))
 
-    def ack(self, to_tag: str = "bob") -> None:
+    def ack(self, to_tag: str = "bob", cseq: int = 1) -> None:
         """`a` acknowledges a 2xx."""
-        ack = build("ACK", to_tag=to_tag)
+        ack = build("ACK", to_tag=to_tag, cseq=cseq)
         self.do(self.a, self.a.endpoint.acknowledge(ack, self.a.flow, self.now))
 
     def settle(self) -> None:

@@ -164,12 +164,38 @@ class Endpoint:
             return make_response(request, 481)
         if request.to_tag:
             return None
-        if _merge_key(request) in self._merged:  # the same request by another way (8.2.2.2)
+        if self._is_merged(request) or self._has_looped(request):
             return make_response(request, 482)
         # Only what would travel on ends here; OPTIONS asks the last hop (16.3), REGISTER is for us.
         if request.max_forwards == 0 and request.method not in ("OPTIONS", "REGISTER"):
             return make_response(request, 483)
+        breadth = fields.max_breadth(request)
+        if breadth is not None and breadth.value == 0 and request.method == "INVITE":  # RFC 5393 5.3.3
+            return make_response(request, 440)
         return None
+
+    def _is_merged(self, request: Request) -> bool:
+        """Whether this request came before by another way (8.2.2.2).
+
+        Not when that one was challenged: some telephones answer a challenge without counting their CSeq on.
+        """
+        key = self._merged.get(_merge_key(request))
+        if key is None:
+            return False
+        last = self._transactions[key].last
+        return not (isinstance(last, Response) and last.status in (401, 407))
+
+    def _has_looped(self, request: Request) -> bool:
+        """Whether a request of ours came back for the address that we sent it to (16.3 step 4).
+
+        For another address it is a spiral, which is none of our business.
+        """
+        vias = request.vias
+        if len(vias) == 1:
+            return False
+        keys = (client_key(via.branch or "", request.method) for via in vias[1:])
+        ours = (self._transactions.get(key) for key in keys)
+        return any(tx is not None and tx.request.uri == request.uri for tx in ours)
 
     def _open_server(self, key: Key, request: Request, back: Flow, now: float, out: list[Command]) -> None:
         if request.method == "INVITE":
