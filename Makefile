@@ -7,12 +7,13 @@ ifneq ($(shell $(PYTHON) -c 'import sys; print(sys.version_info >= (3, 11))' 2>/
 $(error $(TOO_OLD))
 endif
 
-.PHONY: help setup run test test-long lint bench
+.PHONY: help setup run test test-long fuzz lint bench
 
 help:
 	@echo "make run        everything: set-up, database, first accounts, all processes"
 	@echo "make test       set-up and the tests with the real parts (ten minutes at most)"
 	@echo "make test-long  soaks, timers and fuzz runs (up to an hour)"
+	@echo "make fuzz       hostile input for every parser: SECONDS=300, or INPUTS=10000000; TARGETS=\"sip-via sdp\""
 	@echo "make lint       style, types, import rules, long files and functions"
 	@echo "make bench      benchmarks beside their peers: a table and var/bench.json"
 
@@ -30,6 +31,10 @@ test:
 test-long:
 	@$(BOOTSTRAP) python frontend messages packages
 	@$(VENV)/python scripts/test.py --long
+
+fuzz:
+	@$(BOOTSTRAP) python
+	@nice -n 19 $(VENV)/python scripts/fuzz.py $(SECONDS:%=--seconds %) $(INPUTS:%=--inputs %) $(TARGETS)
 
 lint:
 	@$(BOOTSTRAP) python modules
