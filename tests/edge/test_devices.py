@@ -1,24 +1,69 @@
 """Registered devices: what is noted of them goes with them."""
 
 import json
+import random
+import time
 
 from tests.pbx.lab import ALICE, HOUSE, binding, page_flow, phone_flow, request
 from ucplatform.edge.devices import Devices
+from ucplatform.edge.probes import Probes
 from ucplatform.edge.store import Store
 
 
-async def test_notes_of_devices_that_are_gone_are_forgotten():
+def probed_devices():
     probed = []
-    devices = Devices(Store("redis://127.0.0.1:1/0"), lambda: HOUSE, lambda *what: probed.append(what))
+    devices = Devices(
+        Store("redis://127.0.0.1:1/0"),
+        lambda: HOUSE,
+        lambda binding, request: probed.append((binding, request)),
+    )
+    return devices, probed
+
+
+async def test_devices_behind_a_nat_are_called_on_and_no_others():
+    devices, probed = probed_devices()
+    nat = request("REGISTER", "200", extra=("Path: <sip:192.0.2.1;lr>",))
+    nat.headers.set("Contact", "<sip:200@10.0.0.5>")
+    devices.register(nat, ALICE, phone_flow(10), "")
+    devices.register(request("REGISTER", "200", call_id="direct"), ALICE, phone_flow(10), "")
+    (name,) = devices._probes.due(time.time() + 30.0)
+    devices._ask(name, time.time())
+    ((binding, asked),) = probed
+    assert binding.contact == "sip:200@10.0.0.5" and asked.method == "OPTIONS"
+    assert asked.headers.all("Route") == ["<sip:192.0.2.1;lr>"]
+
+
+async def test_a_device_that_has_answered_and_falls_silent_is_dropped():
+    devices, _ = probed_devices()
     one, two = binding(host=20, behind_nat=True), binding(host=21, behind_nat=True)
     devices.registrar.load([one, two], 0.0)
     for device in (one, two):
-        devices._keep_alive(device, 0.0)
-        devices.probed(device.number, device.key, answered=True)
-    devices.registrar.drop(one)
+        devices._watch(device, 0.0)
     devices.probed(one.number, one.key, answered=True)
-    devices._forget_but({(two.number, two.key)})
-    assert set(devices._missed) == set(devices._next_probe) == {(two.number, two.key)}
+    for _ in range(3):
+        for device in (one, two):
+            devices.probed(device.number, device.key, answered=False)
+    assert devices.of("201") == (two,), "two has never answered: it may not know OPTIONS"
+
+
+async def test_notes_of_devices_that_are_gone_are_forgotten():
+    devices, probed = probed_devices()
+    one, two = binding(host=20, behind_nat=True), binding(host=21, behind_nat=True)
+    devices.registrar.load([one, two], 0.0)
+    for device in (one, two):
+        devices._watch(device, 0.0)
+    devices.registrar.drop(one)
+    for name in devices._probes.due(30.0):
+        devices._ask(name, 30.0)
+    assert [binding for binding, _ in probed] == [two] and len(devices._probes) == 1
+    assert devices._probes.due(60.0) == [(two.number, two.key)]
+
+
+def test_devices_that_register_at_once_are_not_called_on_at_once():
+    probes = Probes(random.Random(1))
+    for n in range(100):
+        probes.watch((str(n), "x"), 0.0)
+    assert probes.due(19.9) == [] and 20 < len(probes.due(24.0)) < 80 and len(probes.due(28.0)) > 20
 
 
 async def test_each_edge_stores_the_devices_that_registered_with_it():

@@ -11,7 +11,9 @@ from collections.abc import Callable
 from redis.exceptions import RedisError
 
 from ucplatform.edge import log
+from ucplatform.edge.probes import Name, Probes, wanted
 from ucplatform.edge.store import Store
+from ucplatform.pbx.gruu import Gruu, Gruus
 from ucplatform.pbx.ports import Account, House
 from ucplatform.pbx.registrar import Binding, Registrar
 from ucplatform.sip.flow import Flow
@@ -22,25 +24,26 @@ from ucplatform.sip.uri import Uri
 
 #: followed by <number>@<edge>: each edge writes what it holds, so that no key has two writers
 KEY = "uc:reg:"
-SWEEP_SECONDS = 1.0
-#: NATs forget a UDP binding after 30 s and more (RFC 4787 REQ-5 asks for two minutes, few obey).
-KEEP_ALIVE_SECONDS = 25.0
-#: A device that has answered OPTIONS before and misses this many is taken for gone.
-MISSES = 3
+#: how often is looked at what is due; short, so that little is due at once and no call waits for it
+SWEEP_SECONDS = 0.2
 
 
 class Devices:
-    """Bindings in memory and in the store. `probe(binding, request)` sends an OPTIONS; see `probed`."""
+    """Bindings in memory and in the store. `probe(binding, request)` sends an OPTIONS; see `probed`. GRUUs
+    are sealed with `secret`."""
 
     def __init__(
-        self, store: Store, house: Callable[[], House], probe: Callable[[Binding, Request], None]
+        self,
+        store: Store,
+        house: Callable[[], House],
+        probe: Callable[[Binding, Request], None],
+        secret: bytes = b"",
     ) -> None:
-        self.registrar = Registrar()
+        self.registrar = Registrar(Gruus(house().domain, secret))
         self._store = store
         self._house = house
         self._probe = probe
-        self._missed: dict[tuple[str, str], int] = {}
-        self._next_probe: dict[tuple[str, str], float] = {}
+        self._probes = Probes()
         self._sweeper: asyncio.Task[None] | None = None
         #: told (number, the bindings of it that are held here now) at every change
         self.on_change: Callable[[str, tuple[Binding, ...]], None] = lambda number, bindings: None
@@ -61,7 +64,10 @@ class Devices:
             if edge == mine:
                 self.registrar.load(bindings, now)
             else:
-                self.registrar.merge(number, edge, (binding._replace(edge=edge) for binding in bindings))
+                theirs = (b._replace(edge=edge, flow=b.flow.seen_at(edge)) for b in bindings)
+                self.registrar.merge(number, edge, theirs)
+        for binding in self.registrar.everything():
+            self._watch(binding, now)
         self._sweeper = asyncio.get_running_loop().create_task(self._sweep(), name="registrations")
 
     async def stop(self) -> None:
@@ -71,6 +77,14 @@ class Devices:
 
     def of(self, number: str) -> tuple[Binding, ...]:
         return self.registrar.devices(number, time.time())
+
+    def gruu(self, uri: Uri) -> Gruu | None:
+        """What a Request-URI says when it is a GRUU: its extension and device (RFC 5627), else None."""
+        return self.registrar.gruu(uri)
+
+    def named(self, gruu: Gruu) -> tuple[Binding, ...]:
+        """The flows to the device that the GRUU leads to; none when it is not there, or the GRUU not ours."""
+        return self.registrar.named(gruu, time.time())
 
     def register(
         self, request: Request, account: Account, flow: Flow, session: str
@@ -85,6 +99,7 @@ class Devices:
             if binding.edge and not any(b.key == binding.key for b in self.of(account.number)):
                 self.on_drop(binding)
         for binding in fresh:
+            self._watch(binding, binding.registered_at)
             if (binding.key, binding.flow.id) in known:
                 continue  # a line for each refresh would drown all others
             log.info(
@@ -93,6 +108,7 @@ class Devices:
                 device=binding.contact,
                 flow=flow.id,
                 user_agent=binding.user_agent,
+                noticed=",".join(binding.noticed) or None,
             )
         if not fresh and (request.contacts or request.contact_star):
             log.info("unregistered", number=account.number, flow=flow.id)
@@ -106,6 +122,8 @@ class Devices:
     def save(self, number: str, edge: str = "") -> None:
         """Store what is held here of `number`, or in the place of an `edge` that is gone."""
         bindings = self.registrar.held(number, time.time(), edge)
+        if edge:
+            bindings = tuple(binding._replace(flow=binding.flow.as_own()) for binding in bindings)
         key = f"{KEY}{number}@{edge or self._house().edge_id}"
         if bindings:
             left = max(binding.expires_at for binding in bindings) - time.time()
@@ -122,47 +140,38 @@ class Devices:
             for number in self.registrar.sweep(now, self._house().reconnect_seconds):
                 self.save(number)
                 log.info("registration-ended", number=number)
-            bindings = self.registrar.everything()
-            self._forget_but({(binding.number, binding.key) for binding in bindings})
-            for binding in bindings:
-                if binding.behind_nat and binding.flow.transport == "udp" and not binding.edge:
-                    self._keep_alive(binding, now)
+            for name in self._probes.due(now):
+                self._ask(name, now)
 
-    def _forget_but(self, there: set[tuple[str, str]]) -> None:
-        """What is noted of devices that are registered no more goes with them."""
-        for notes in (self._missed, self._next_probe):
-            for name in notes.keys() - there:
-                del notes[name]
+    def _watch(self, binding: Binding, now: float) -> None:
+        if wanted(binding):
+            self._probes.watch((binding.number, binding.key), now)
 
-    def _keep_alive(self, binding: Binding, now: float) -> None:
-        """An OPTIONS now and then holds the NAT's hole open, and tells whether the device is there."""
-        name = (binding.number, binding.key)
-        due = self._next_probe.setdefault(name, now + KEEP_ALIVE_SECONDS)
-        if due <= now:
-            self._next_probe[name] = now + KEEP_ALIVE_SECONDS
-            self._probe(binding, options(self._house(), binding))
+    def _ask(self, name: Name, now: float) -> None:
+        """An OPTIONS holds the NAT's hole open, and tells whether the device is there."""
+        binding = self.registrar.known(*name, now)
+        if binding is None or not wanted(binding):
+            self._probes.forget(name)
+            return
+        self._probe(binding, options(self._house(), binding))
+        self._probes.asked(name, now)
 
     def probed(self, number: str, key: str, answered: bool) -> None:
-        """The outcome of an OPTIONS. Only a device that ever answered one is dropped for silence."""
-        name = (number, key)
-        binding = next((b for b in self.of(number) if b.key == key), None)
+        """The outcome of an OPTIONS."""
+        binding = self.registrar.known(number, key, time.time())
         if binding is None:
             return
         if answered:
-            self._missed[name] = 0
-        elif name in self._missed:
-            self._missed[name] += 1
-            if self._missed[name] >= MISSES:
-                self._missed.pop(name)
-                self._next_probe.pop(name, None)
-                self.registrar.drop(binding)
-                self.save(number)
-                log.warning("device-unreachable", number=number, device=binding.contact)
+            self._probes.answered((number, key))
+        elif self._probes.silent((number, key)):
+            self.registrar.drop(binding)
+            self.save(number)
+            log.warning("device-unreachable", number=number, device=binding.contact)
 
 
 def options(house: House, binding: Binding) -> Request:
     """OPTIONS for a device (RFC 3261 11), sent outside any dialog."""
-    headers = Headers()
+    headers = Headers([("Route", hop) for hop in binding.path])
     headers.add("From", f"<sip:{house.domain}>;tag={token(6)}")
     headers.add("To", f"<{binding.contact}>")
     headers.add("Call-ID", token(12))

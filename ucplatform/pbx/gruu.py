@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import binascii
 import hmac
-import secrets
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from hashlib import blake2b
 from typing import NamedTuple
 from urllib.parse import quote
 
+from ucplatform.sip.tokens import token
 from ucplatform.sip.uri import Uri
 
 PREFIX = "tgruu."
@@ -48,10 +48,10 @@ class Gruus:
 
     def temporary(self, number: str, instance: str, call_id: str) -> str:
         """One of many (section 3.1.2), good as long as the device registers with this Call-ID."""
-        text = secrets.token_bytes(_SALT) + mark(instance, call_id) + number.encode()
+        text = bytes.fromhex(token(_SALT)) + mark(instance, call_id) + number.encode()
         seal = self._seal(text)
-        token = urlsafe_b64encode(seal + self._veiled(seal, text)).rstrip(b"=").decode()
-        return f"sip:{PREFIX}{token}@{self._domain};gr"
+        user = urlsafe_b64encode(seal + self._veiled(seal, text)).rstrip(b"=").decode()
+        return f"sip:{PREFIX}{user}@{self._domain};gr"
 
     def read(self, uri: Uri) -> Gruu | None:
         """What `uri` says; None when it is no GRUU."""
@@ -63,9 +63,9 @@ class Gruus:
         user = uri.username
         return self._open(user[len(PREFIX) :]) if user.startswith(PREFIX) else Gruu("")
 
-    def _open(self, token: str) -> Gruu:
+    def _open(self, user: str) -> Gruu:
         try:
-            data = urlsafe_b64decode(token + "=" * (-len(token) % 4)) if len(token) <= LONGEST else b""
+            data = urlsafe_b64decode(user + "=" * (-len(user) % 4)) if len(user) <= LONGEST else b""
         except (ValueError, binascii.Error):
             return Gruu("")
         seal, text = data[:_SEAL], self._veiled(data[:_SEAL], data[_SEAL:])

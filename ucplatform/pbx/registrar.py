@@ -120,6 +120,11 @@ class Registrar:
         """The live bindings of `number`, oldest first."""
         return tuple(b for b in self._bindings.get(number, {}).values() if b.expires_at > now)
 
+    def known(self, number: str, key: str, now: float) -> Binding | None:
+        """The live binding of that key."""
+        binding = self._bindings.get(number, {}).get(key)
+        return binding if binding is not None and binding.expires_at > now else None
+
     def held(self, number: str, now: float, edge: str = "") -> tuple[Binding, ...]:
         """Those that registered with us, or with `edge`."""
         return tuple(binding for binding in self.devices(number, now) if binding.edge == edge)
