@@ -6,6 +6,7 @@ import secrets
 import ssl
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from ucplatform.edge import log
 from ucplatform.edge.addresses import Routes, family, numeric
@@ -28,6 +29,23 @@ class ListenConfig:
     tls_context: Callable[[], ssl.SSLContext] | None = field(default=None, repr=False)
 
 
+class Away(Protocol):
+    """Flows that another edge holds."""
+
+    def holds(self, flow: Flow) -> bool: ...
+    def send(self, flow: Flow, data: bytes) -> bool: ...
+
+
+class Alone:
+    """No other edge: none holds anything."""
+
+    def holds(self, flow: Flow) -> bool:
+        return False
+
+    def send(self, flow: Flow, data: bytes) -> bool:
+        return False
+
+
 class Transports:
     """Owns every socket that carries SIP.
 
@@ -47,6 +65,8 @@ class Transports:
     ) -> None:
         self.limits = limits or Limits()
         self.admission = Admission(self.limits.connections_per_address, trusted)
+        #: asked about flows of other edges
+        self.away: Away = Alone()
         self._on_data = on_data
         self._on_flow_lost = on_flow_lost
         self._connections: dict[str, Connection] = {}
@@ -159,7 +179,9 @@ class Transports:
         """Send one message over `flow`. False when the flow is gone; True promises no more than that it was
         queued.
         """
-        if flow.transport == "udp":
+        if flow.edge and self.away.holds(flow):
+            return self.away.send(flow, data)
+        if flow.transport == "udp":  # that of an edge which is away too: the peer may take it from us
             listener = self._udp_listener(flow.remote, flow.local[0])
             return listener is not None and listener.send(flow, data)
         connection = self._connections.get(flow.id)
@@ -167,7 +189,7 @@ class Transports:
 
     def is_open(self, flow: Flow) -> bool:
         """Whether `flow` can be sent to; a UDP flow always can while we listen."""
-        return flow.transport == "udp" or flow.id in self._connections
+        return flow.transport == "udp" or flow.id in self._connections or self.away.holds(flow)
 
     def udp_flow(self, remote: Address) -> Flow:
         """The flow to numeric `remote` through our UDP listener.
@@ -220,6 +242,10 @@ class Transports:
             await asyncio.get_running_loop().create_connection(lambda: connection, *remote, **secure)
         connection.deadline = None  # we opened it: it is for us to speak first
         return connection.flow
+
+    def queued(self) -> int:
+        """Octets of datagrams that wait in the kernel."""
+        return sum(listener.queued() for listener in self._udp)
 
     def close_flow(self, flow_id: str, reason: str) -> None:
         """End a connection in good order, sending what is queued; UDP flows have nothing to close."""
