@@ -4,10 +4,12 @@ import json
 
 import pytest
 
-from tests.pbx.lab import page_flow, phone_flow
+from tests.pbx.lab import BOB, Bench, binding, page_flow, phone_flow, sdp
 from tests.pbx.test_registrar import register
 from ucplatform.pbx.gruu import Gruus
+from ucplatform.pbx.inputs import DeviceBack, NoReply
 from ucplatform.pbx.registrar import Binding, Registrar, by_device
+from ucplatform.pbx.routing import ToExtension
 from ucplatform.sip.errors import ParseError
 from ucplatform.sip.flow import Flow
 from ucplatform.sip.headers import NameAddr
@@ -297,3 +299,52 @@ def test_a_page_that_comes_back_by_another_flow_is_not_swept():
     register(registrar, name, flow=page_flow("ws-2"), extra=OUTBOUND, call_id="back", now=1003.0)
     assert registrar.sweep(1010.0, 5.0) == set()
     assert [b.flow.id for b in registrar.devices("200", 1010.0)] == ["ws-2"]
+
+
+# -- calls to such devices -------------------------------------------------------------------------
+
+
+def outbound(number: int, **more) -> Binding:
+    return binding(host=20, flow=tcp(f"tcp-{number}", 20), reg_id=number, **more)
+
+
+def test_a_call_takes_the_next_flow_where_one_leads_nowhere():
+    bench = Bench()
+    bench.dial(outbound(1), outbound(2))
+    assert [leg.flow.id for leg in bench.call.devices] == ["tcp-2"]
+    bench.engine("offer:leg2", sdp=sdp(1, 5000))
+    bench.feed(NoReply("leg2", "invite", 503))
+    assert bench.call.state == "ringing"
+    bench.engine("offer:leg3", sdp=sdp(1, 5002))
+    assert bench.call.legs["leg3"].flow.id == "tcp-1" and bench.sent("leg3", "INVITE").method == "INVITE"
+    bench.device("leg3", 430)  # RFC 5626 11.5: the edge proxy of the last flow has lost it too
+    assert bench.call.state == "over"
+
+
+def test_a_device_that_has_rung_is_not_called_by_its_next_flow():
+    bench = Bench()
+    bench.dial(outbound(1), outbound(2))
+    bench.engine("offer:leg2", sdp=sdp(1, 5000))
+    bench.device("leg2", 180)
+    bench.device("leg2", 408)
+    assert list(bench.call.legs) == ["leg1", "leg2"] and bench.call.state == "over"
+
+
+def test_another_flow_of_a_ringing_device_does_not_ring_again():
+    bench = Bench()
+    bench.dial(outbound(1))
+    bench.feed(DeviceBack(outbound(2)._replace(contact="sip:201@192.0.2.20:7000")))
+    assert len(bench.call.devices) == 1
+
+
+def test_an_invite_takes_the_path_of_the_registration():
+    bench = Bench()
+    bench.dial(binding(path=("<sip:p1.test;lr>", "<sip:p2.test;lr>")))
+    bench.engine("offer:leg2", sdp=sdp(1, 5000))
+    assert bench.sent("leg2", "INVITE").headers.all("Route") == ["<sip:p1.test;lr>", "<sip:p2.test;lr>"]
+
+
+def test_a_call_to_a_gruu_is_a_call_to_the_number():
+    bench = Bench()
+    bench.dial(binding(), to="tgruu.abc", route=ToExtension(BOB))
+    assert bench.call.dialled == "201"

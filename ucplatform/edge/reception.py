@@ -9,19 +9,20 @@ from ucplatform.edge import log
 from ucplatform.edge.callroom import CallRoom
 from ucplatform.edge.challenges import LIMIT, PATIENCE, Challenges
 from ucplatform.edge.devices import Devices
-from ucplatform.pbx import routing
+from ucplatform.pbx import registrar, routing
 from ucplatform.pbx.access import Denied, Gatekeeper, Granted
 from ucplatform.pbx.call import ALLOW, PRODUCT
 from ucplatform.pbx.inputs import DeviceBack, InDialog, InviteIn, LegMoved, ReplaceIn
 from ucplatform.pbx.leg import Leg
 from ucplatform.pbx.ports import Directory, House
+from ucplatform.pbx.registrar import Binding
 from ucplatform.sip.commands import Key, RequestReceived
 from ucplatform.sip.errors import ParseError
 from ucplatform.sip.flow import Flow, hostport
 from ucplatform.sip.message import Response, make_response
 
 #: Extensions that a Require may name (RFC 3261 20.32); all else gets 420.
-SUPPORTED = frozenset({"replaces"})
+SUPPORTED = registrar.SUPPORTED | frozenset({"replaces"})
 
 #: Methods of RFCs that we know but do not serve outside a dialog: 405. Others are unknown: 501 (RFC 3261
 #: 21.5.2).
@@ -154,8 +155,11 @@ class Reception:
         if request.replaces is not None:
             self._replace(event, granted)
             return
-        route = routing.dial(request.uri.username, self._directory)
-        devices = self._devices.of(route.account.number) if isinstance(route, routing.ToExtension) else ()
+        gruu = self._devices.gruu(request.uri)
+        route = routing.dial(gruu.number if gruu else request.uri.username, self._directory)
+        devices: tuple[Binding, ...] = ()
+        if isinstance(route, routing.ToExtension):
+            devices = self._devices.named(gruu) if gruu else self._devices.of(route.account.number)
         self._calls.open(self._house(), InviteIn(event.key, request, flow, granted.account, route, devices))
 
     def _replace(self, event: RequestReceived, granted: Granted) -> None:

@@ -82,7 +82,7 @@ class Switchboard:
         self._prologue = Prologue()
         self._clock = Clock(loop, self._fire)
         self._gatekeeper = Gatekeeper(house.domain, NonceIssuer(secret), accounts, page_password)
-        self.devices = Devices(store, self.house, self._probe)
+        self.devices = Devices(store, self.house, self._probe, secret)
         self.calls = CallRoom(self, store=store, trace=trace, journal=journal, media=media)
         self._reception = Reception(
             self,

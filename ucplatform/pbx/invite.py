@@ -34,7 +34,7 @@ def invite(call: Call, leg: Leg, body: str) -> Request:
     leg.local_tag = new_tag(house.edge_id)
     leg.sip_call_id = f"{secrets.token_hex(12)}@{house.domain}"
     leg.invite_cseq = 1
-    headers = Headers()
+    headers = Headers([("Route", hop) for hop in leg.path])
     # Counted on through us (RFC 7332), or two forwarding phones would call each other for ever.
     hops = caller.request.max_forwards if caller.request else None
     headers.add("Max-Forwards", str(70 if hops is None else min(max(hops - 1, 0), 70)))

@@ -10,6 +10,7 @@ from typing import Any
 from ucplatform import sdp
 from ucplatform.pbx.outcome import Outcome
 from ucplatform.pbx.ports import House, flow_from_json, flow_to_json, is_browser
+from ucplatform.pbx.registrar import Binding
 from ucplatform.sip.commands import Key
 from ucplatform.sip.dialog import CONFIRMED, Dialog
 from ucplatform.sip.flow import Flow, hostport
@@ -49,6 +50,7 @@ class Leg:
     while it waits.
 
     `failure` is the device's last answer; `refusal` stands for it where the engine would not serve this leg.
+    `path` are the Routes of its INVITE (RFC 3327), `spares` other flows to the same device (RFC 5626 5.3).
 
     States of a callee's leg: awaiting (its browser is reconnecting), offering (the engine prepares its SDP),
     calling, ringing, up, cancelling, over. Of a caller's: waiting, up, over.
@@ -77,6 +79,8 @@ class Leg:
     local_tag: str = ""
     sip_call_id: str = ""
     stats: dict[str, Any] = field(default_factory=dict)
+    path: tuple[str, ...] = ()
+    spares: tuple[Binding, ...] = ()
 
     @property
     def browser(self) -> bool:

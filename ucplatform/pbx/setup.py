@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from ucplatform import sdp
 from ucplatform.pbx import mediaplan
 from ucplatform.pbx.call import Call, new_tag
@@ -19,17 +21,22 @@ from ucplatform.pbx.outcome import (
     Outcome,
     of_status,
 )
-from ucplatform.pbx.registrar import Binding
+from ucplatform.pbx.registrar import Binding, by_device
 from ucplatform.pbx.routing import Refusal, ToApplication, ToExtension
 from ucplatform.sip.dialog import Dialog
 from ucplatform.sip.errors import ParseError
 from ucplatform.sip.message import Response
+
+#: What says that a flow leads nowhere, so that the device is tried by its next one (RFC 5626 5.3).
+FLOW_FAILED = frozenset({408, 430, 503})
 
 
 def place(call: Call, event: InviteIn, now: float) -> None:
     """An authenticated INVITE becomes a call: its first leg, then whatever the dialled number means."""
     request, account = event.request, event.account
     call.created, call.dialled = now, request.uri.username
+    if isinstance(event.route, ToExtension):
+        call.dialled = event.route.account.number  # a GRUU says it in other words
     caller = Leg(
         id=call.next_leg_id(),
         role="caller",
@@ -81,16 +88,16 @@ def _to_application(call: Call, route: ToApplication) -> None:
 def _to_devices(call: Call, route: ToExtension, devices: tuple[Binding, ...], now: float) -> None:
     """Every device rings at once, each with an offer of its own (RFC 3261 16.6, as a back-to-back agent)."""
     call.dialled_name, call.dialled_extension = route.account.name, route.account.number
-    for binding in devices:
+    for binding, *spares in by_device(devices):
         if binding.flow.id != call.caller.flow.id or binding.number != call.caller.number:
-            _ring(call, binding, route.account.name)
+            _ring(call, binding, route.account.name, spares)
     if not call.devices:
         end(call, now, OFFLINE, "server")
         return
     call.timer("ring", call.house.ring_seconds)
 
 
-def _ring(call: Call, binding: Binding, name: str) -> None:
+def _ring(call: Call, binding: Binding, name: str, spares: Iterable[Binding] = ()) -> None:
     leg = Leg(
         id=call.next_leg_id(),
         role="callee",
@@ -103,6 +110,8 @@ def _ring(call: Call, binding: Binding, name: str) -> None:
         user_agent=binding.user_agent,
         web_session=binding.session,
         state="offering",
+        path=binding.path,
+        spares=tuple(spares),
     )
     call.legs[leg.id] = leg
     if binding.browser and binding.lost_at is not None:
@@ -224,8 +233,10 @@ def _progress(call: Call, leg: Leg, response: Response, now: float) -> None:
 def _failed(call: Call, leg: Leg, status: int, reason: str, now: float) -> None:
     """One device less. A 6xx speaks for all of them (RFC 3261 16.7 step 5)."""
     leg.failure = (status, reason)
-    asked = leg.state != "awaiting"
+    asked, unheard = leg.state != "awaiting", leg.state == "calling"
     call.set_leg(leg, "over")
+    if leg.spares and unheard and status in FLOW_FAILED:
+        _ring(call, leg.spares[0], leg.name, leg.spares[1:])
     if status >= 600:
         for other in call.devices:
             close(call, other, of_status(status, reason))
@@ -297,12 +308,20 @@ def device_back(call: Call, event: DeviceBack, now: float) -> None:
         return
     waiting = next((leg for leg in call.devices if leg.state == "awaiting" and _same(leg, binding)), None)
     if waiting is None:
-        if all(leg.contact != binding.contact for leg in call.devices):
+        if not any(_asked(leg, binding) for leg in call.devices):
             _ring(call, binding, call.dialled_name)
         return
     call.stop_timer(f"reconnect:{waiting.id}")
-    waiting.flow, waiting.contact = binding.flow, binding.contact
+    waiting.flow, waiting.contact, waiting.path = binding.flow, binding.contact, binding.path
     _ask_offer(call, waiting)
+
+
+def _asked(leg: Leg, binding: Binding) -> bool:
+    """Whether the device has been asked: by this Contact, or by another of its flows (RFC 5626 5.3)."""
+    if leg.contact == binding.contact:
+        return True
+    other_flow = binding.reg_id and not binding.browser and leg.instance == binding.instance
+    return bool(other_flow) and (leg.failure is None or leg.failure[0] not in FLOW_FAILED)
 
 
 def _same(leg: Leg, binding: Binding) -> bool:
