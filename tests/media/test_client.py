@@ -198,3 +198,17 @@ async def until(condition, seconds: float = 5.0) -> None:
     async with asyncio.timeout(seconds):
         while not condition():
             await asyncio.sleep(0.02)
+
+
+async def test_an_engine_with_many_unanswered_questions_is_behind(server: NgServer, client: MediaClient):
+    server.hold = asyncio.Event()
+    asked = [asyncio.ensure_future(client.request(f"c-{n}", {"command": "offer"})) for n in range(60)]
+    await asyncio.sleep(0)
+    assert client.behind() == 0.0
+    asked += [asyncio.ensure_future(client.request(f"d-{n}", {"command": "offer"})) for n in range(60)]
+    async with asyncio.timeout(5):
+        while client.behind() < 0.05:
+            await asyncio.sleep(0.01)
+    server.hold.set()
+    await asyncio.gather(*asked)
+    assert client.behind() == 0.0

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import struct
 from collections.abc import Callable
 
 from ucplatform.edge import log
@@ -10,6 +11,7 @@ from ucplatform.edge.limits import Limits
 from ucplatform.sip.flow import Address, Flow, hostport
 
 SO_RCVBUFFORCE = 33  # Linux; not in Python's socket module
+SO_MEMINFO = 55  # the same
 WILDCARDS = frozenset({"0.0.0.0", "::"})
 #: octets; less cannot be a request line, but keeps a mapping in a NAT open
 SHORTEST = 16
@@ -39,6 +41,14 @@ def enlarge(sock: socket.socket, octets: int) -> None:
         sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, octets)
     except OSError:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, octets)
+
+
+def waiting(sock: socket.socket) -> int:
+    """Octets of memory taken by datagrams that nobody has read yet; 0 where the system does not tell."""
+    try:
+        return struct.unpack_from("I", sock.getsockopt(socket.SOL_SOCKET, SO_MEMINFO, 36))[0]
+    except (OSError, struct.error):
+        return 0
 
 
 class UdpListener(asyncio.DatagramProtocol):
@@ -95,6 +105,10 @@ class UdpListener(asyncio.DatagramProtocol):
             return False
         transport.sendto(data, flow.remote)
         return True
+
+    def queued(self) -> int:
+        """What the kernel still keeps for us, as `waiting` counts it."""
+        return 0 if self._transport is None else waiting(self._transport.get_extra_info("socket"))
 
     def refresh(self) -> None:
         """Ask the routing table again for every peer: addresses of this machine may have changed."""

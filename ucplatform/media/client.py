@@ -172,6 +172,10 @@ class MediaClient:
             for address, engine in self.engines.items()
         }
 
+    def behind(self) -> float:
+        """Seconds by which the slowest engine does not keep up; one that is dead is no slow one."""
+        return max((engine.behind() for engine in self.engines.values() if engine.alive), default=0.0)
+
     def _place(self, call_id: str, engine: Engine) -> None:
         self._places[call_id] = engine
         self._places.move_to_end(call_id)

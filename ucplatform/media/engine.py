@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import islice
 
 from ucplatform import ng
 from ucplatform.media.errors import EngineError, EngineTimeout
@@ -13,6 +14,8 @@ from ucplatform.media.errors import EngineError, EngineTimeout
 log = logging.getLogger("ucplatform.media")
 
 WAITS = (0.25, 0.5, 1.0, 1.25)  # seconds after the first sending, the second …; three in all
+
+LOST = 64  # questions that may be lost on the way, or slow, without the engine being behind
 
 
 def split_address(address: str) -> tuple[str, int]:
@@ -31,6 +34,7 @@ Answered = Callable[[bytes | EngineError], None]
 class _Pending:
     answered: Answered
     payload: bytes
+    since: float
     sent: int = 0
     timer: asyncio.TimerHandle | None = None
 
@@ -86,7 +90,8 @@ class Engine(asyncio.DatagramProtocol):
 
     def post(self, cookie: str, message: Mapping[str, object], answered: Answered) -> None:
         """Send a request; `answered` gets the raw reply, or an EngineTimeout after three seconds."""
-        self._waiting[cookie] = _Pending(answered, ng.encode(cookie, message))
+        now = asyncio.get_running_loop().time()
+        self._waiting[cookie] = _Pending(answered, ng.encode(cookie, message), now)
         self._send(cookie)
 
     def _send(self, cookie: str) -> None:
@@ -109,6 +114,11 @@ class Engine(asyncio.DatagramProtocol):
         if pending.timer is not None:
             pending.timer.cancel()
         pending.answered(outcome)
+
+    def behind(self) -> float:
+        """For how many seconds the engine has left questions unanswered; a few lost ones do not count."""
+        old = next(islice(self._waiting.values(), LOST, None), None)
+        return 0.0 if old is None else asyncio.get_running_loop().time() - old.since
 
     # -- asyncio.DatagramProtocol ----------------------------------------------------------------
 

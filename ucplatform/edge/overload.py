@@ -1,0 +1,153 @@
+"""Whether there is more to do than this edge can do in time, and so whom it sends away.
+
+A message that waits longer than half a second is sent again by its sender, so work that is late makes more
+work. What is measured is the work ahead: datagrams in the kernel times what one costs, the loop's own
+lateness, and media engines that do not keep up. A burst is no overload: only what stands for a while is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Callable
+
+from ucplatform.edge import log
+
+#: how often it is measured
+TICK_SECONDS = 0.02
+#: more work ahead than this is too much, more than HARD far too much; below LOW newcomers are welcome again
+HIGH_SECONDS = 0.1
+HARD_SECONDS = 0.25
+LOW_SECONDS = 0.03
+#: so long, and so often in a row, there must be too much before the first newcomer is sent away
+STANDING_SECONDS = 0.25
+STANDING_SAMPLES = 5
+#: an overload is over when nobody had to be sent away for so long; until then there is no patience
+CALM_SECONDS = 5.0
+#: the kernel's account of one datagram of SIP
+DATAGRAM_OCTETS = 2048
+FIRST_COST = 0.0005
+#: between these a newcomer who was sent away may come again: not all at the same moment
+RETRY_SECONDS = (5, 15)
+
+NOBODY, STRANGERS, NEWCOMERS = 0, 1, 2
+"""Who is sent away: nobody; requests without credentials, so that who was let in can go on; all newcomers."""
+
+
+class Overload:
+    """`sample` is told what is measured, `level` is the outcome. Times are monotonic seconds."""
+
+    def __init__(self) -> None:
+        #: messages taken up; whoever takes one up adds to it
+        self.served = 0
+        #: newcomers sent away
+        self.refused = 0
+        self.level = NOBODY
+        #: seconds that an average message costs
+        self.cost = FIRST_COST
+        self._last_served = 0
+        self._since: float | None = None
+        self._samples = 0
+        self._began: float | None = None
+        self._calm_at = 0.0
+        self._refused_before = 0
+
+    def full(self, credentials: bool = True) -> bool:
+        """Whether a request outside of any dialog, with or without credentials, is sent away."""
+        return self.level >= (NEWCOMERS if credentials else STRANGERS)
+
+    def retry_after(self) -> int:
+        """Seconds after which who is sent away may come again."""
+        self.refused += 1
+        return random.randint(*RETRY_SECONDS)
+
+    def sample(self, now: float, *, late: float, busy: float, queued: int, media: float) -> None:
+        """`late`: by how much this comes later than it should; `busy`: seconds computed since the last time;
+        `queued`: octets of datagrams in the kernel; `media`: seconds that engines are behind.
+
+        Late without being busy means that others have the machine: sending away would not help.
+        """
+        served = self.served - self._last_served
+        self._last_served = self.served
+        if served and not self.level:  # those sent away cost little, and say nothing of those to come
+            share = min(served / 200, 0.5)
+            self.cost += share * (min(max(busy / served, 0.00005), 0.005) - self.cost)
+        ahead = {
+            "datagrams": queued / DATAGRAM_OCTETS * self.cost,
+            "lateness": min(late, busy),
+            "media": media,
+        }
+        worst = max(ahead, key=lambda name: ahead[name])
+        self._judge(now, ahead[worst], worst)
+
+    def _judge(self, now: float, wait: float, why: str) -> None:
+        if wait < HIGH_SECONDS:
+            self._since, self._samples = None, 0
+            if self.level and wait <= LOW_SECONDS:
+                self.level = NOBODY
+            elif self.level:
+                self.level = STRANGERS
+        elif self._stands(now):
+            if self._began is None:
+                self._began, self._refused_before = now, self.refused
+                log.warning("overloaded", because=why, wait_ms=round(wait * 1000))
+            self.level = NEWCOMERS if wait >= HARD_SECONDS else max(self.level, STRANGERS)
+        if self.level:
+            self._calm_at = now + CALM_SECONDS
+        elif self._began is not None and now >= self._calm_at:
+            log.info(
+                "overload-over",
+                seconds=round(now - self._began - CALM_SECONDS, 1),
+                refused=self.refused - self._refused_before,
+            )
+            self._began = None
+
+    def _stands(self, now: float) -> bool:
+        """Whether there has been too much for a while, or lately."""
+        if self._since is None:
+            self._since = now
+        self._samples += 1
+        if self._began is not None:
+            return True
+        return self._samples >= STANDING_SAMPLES and now - self._since >= STANDING_SECONDS
+
+
+class Watch:
+    """Measures while the loop runs. `queued()` gives octets, `media()` seconds; see Overload.sample."""
+
+    def __init__(
+        self,
+        overload: Overload,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        queued: Callable[[], int],
+        media: Callable[[], float],
+    ) -> None:
+        self._overload = overload
+        self._loop = loop
+        self._queued = queued
+        self._media = media
+        self._due = 0.0
+        self._computed = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+
+    def start(self) -> None:
+        self._computed = time.thread_time()
+        self._again()
+
+    def stop(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _again(self) -> None:
+        self._due = time.monotonic() + TICK_SECONDS
+        self._timer = self._loop.call_later(TICK_SECONDS, self._tick)
+
+    def _tick(self) -> None:
+        now, computed = time.monotonic(), time.thread_time()  # the loop's own clock stands still in between
+        busy, self._computed = computed - self._computed, computed
+        self._overload.sample(
+            now, late=now - self._due, busy=busy, queued=self._queued(), media=self._media()
+        )
+        self._again()
