@@ -15,9 +15,10 @@ FLOW = phone_flow(10)
 TCP = Flow("tcp-1", "tcp", ("192.0.2.1", 5060), ("192.0.2.10", 40000))
 
 
-def invite(
-    *extra: str, via: str = "SIP/2.0/UDP 192.0.2.10:5060;branch=z9hG4bK7;rport", to: str = ""
-) -> bytes:
+VIA = "SIP/2.0/UDP 192.0.2.10:5060;branch=z9hG4bK7"
+
+
+def invite(*extra: str, via: str = VIA + ";rport", to: str = "") -> bytes:
     lines = [
         "INVITE sip:201@pbx.test SIP/2.0",
         f"Via: {via}",
