@@ -18,7 +18,7 @@ SHARES = sum(target.share for target in TARGETS.values())
 def test_nothing_unexpected(name: str):
     target = TARGETS[name]
     try:
-        by_mutation(target, 0.9 * SECONDS * target.share / SHARES)
+        by_mutation(target, 0.85 * SECONDS * target.share / SHARES)
         by_hypothesis(target, 0, batch=EXAMPLES)
     except Finding as finding:
         pytest.fail(f"{finding}\nkept as {findings.keep(target, finding)}", pytrace=False)

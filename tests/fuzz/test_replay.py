@@ -16,11 +16,9 @@ from tests.fuzz.targets import TARGETS
 from ucplatform.sip.errors import ParseError
 
 
-@pytest.mark.parametrize(
-    ("name", "path"), findings.kept(), ids=lambda value: str(getattr(value, "stem", value))
-)
-def test_kept_inputs_break_nothing(name: str, path: Path):
-    TARGETS[name].accepts(path.read_bytes())
+def test_kept_inputs_break_nothing():
+    for name, path in findings.kept():
+        TARGETS[name].accepts(path.read_bytes())
 
 
 @pytest.mark.parametrize("name", TARGETS)
