@@ -111,3 +111,35 @@ def test_headers_that_never_end_are_cut_at_the_limit() -> None:
         for _ in range(3000):
             framer.feed(b"X: 1\r\n")
     assert framer.pending == 0
+
+
+# ---- peers that end their lines by LF alone
+
+
+FEEDS = HELLO.replace(b"\r\n", b"\n")
+
+
+@pytest.mark.parametrize("step", [1, 7, 10_000])
+def test_messages_with_line_feeds_alone_are_cut_like_any_other(step: int) -> None:
+    octets = FEEDS.replace(b": 5\n\nhello", b": 7\n\n\r\n\r\n\n\n.")
+    sent = [FEEDS, octets, HELLO, FEEDS]
+    stream = b"\r\n\r\n".join(sent)
+    framer = StreamFramer()
+    found = []
+    for start in range(0, len(stream), step):
+        found += [e.data for e in framer.feed(stream[start : start + step]) if isinstance(e, MessageBytes)]
+    assert found == sent
+    assert framer.pending == 0
+
+
+def test_line_feeds_with_a_carriage_return_among_them_break_the_stream() -> None:
+    mixed = FEEDS.replace(b"Call-ID: one\n", b"Call-ID: one\r\n")
+    with pytest.raises(ParseError):
+        StreamFramer().feed(mixed)
+
+
+def test_what_cannot_be_cut_is_answered_with_line_feeds_too() -> None:
+    with pytest.raises(ParseError) as refused:
+        StreamFramer().feed(FEEDS.replace(b"Content-Length: 5\n", b""))
+    assert refused.value.status == 400
+    assert refused.value.request is not None and refused.value.request.call_id == "one"

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ucplatform.sip.breaks import only_line_feeds
 from ucplatform.sip.errors import ParseError
 from ucplatform.sip.grammar import number
 from ucplatform.sip.message import MAX_HEADERS, MAX_MESSAGE, parse_message, refusal
@@ -40,6 +41,7 @@ class StreamFramer:
         self._buffer = bytearray()
         self._searched = 0
         self._wanted = 0
+        self._break = b""  # of the lines of the message that has begun, once the first line is whole
         self._half_ping = False
         self._error: ParseError | None = None
 
@@ -91,6 +93,7 @@ class StreamFramer:
         events.append(MessageBytes(bytes(buffer[: self._wanted])))
         del buffer[: self._wanted]
         self._wanted = self._searched = 0
+        self._break = b""
         return True
 
     def _take_breaks(self, events: list[Event]) -> None:
@@ -106,25 +109,29 @@ class StreamFramer:
     def _find_end(self) -> bool:
         """Learn the length of the message the buffer starts with; False when its headers are incomplete."""
         buffer = self._buffer
-        end = buffer.find(b"\r\n\r\n", self._searched)
+        if not self._break and buffer.find(b"\n", self._searched) >= 0:
+            self._break = b"\n" if only_line_feeds(buffer) else b"\r\n"
+        empty_line = 2 * (self._break or b"\r\n")
+        end = buffer.find(empty_line, self._searched)
         if end > self._max_headers or (end < 0 and len(buffer) > self._max_headers + 3):
             raise self._beyond_repair(ParseError("headers are too large", 513), self._max_headers)
         if end < 0:
             self._searched = max(0, len(buffer) - 3)
             return False
         try:
-            length = _content_length(bytes(buffer[:end]))
+            length = _content_length(bytes(buffer[:end]), self._break)
         except ParseError as error:
             raise self._beyond_repair(error, end) from None
-        if end + 4 + length > self._max_message:
+        whole = end + len(empty_line) + length
+        if whole > self._max_message:
             raise self._beyond_repair(ParseError("message is too large", 513), end)
-        self._wanted = end + 4 + length
+        self._wanted = whole
         return True
 
     def _beyond_repair(self, error: ParseError, end: int) -> ParseError:
         """`error` with what can be read of the request, for an answer before the connection is closed."""
         try:
-            message = parse_message(bytes(self._buffer[:end]) + b"\r\n\r\n")
+            message = parse_message(bytes(self._buffer[:end]) + 2 * (self._break or b"\r\n"))
         except ParseError as reading:
             if reading.request is None:
                 return ParseError(error.reason, None)
@@ -132,10 +139,12 @@ class StreamFramer:
         return refusal(error, message)
 
 
-def _content_length(head: bytes) -> int:
+def _content_length(head: bytes, line_break: bytes) -> int:
     """Content-Length of the header block, which a stream cannot do without (section 20.14)."""
     found = None
-    lines = head.split(b"\r\n")
+    if line_break == b"\n" and b"\r" in head:
+        raise ParseError("stray line break")
+    lines = head.split(line_break)
     for index, line in enumerate(lines):
         # A line that begins with a blank belongs to the one before; it is no header of its own.
         if line[:1] not in (b"l", b"L", b"c", b"C"):

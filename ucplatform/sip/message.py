@@ -1,6 +1,4 @@
-"""SIP requests and responses: values with an ordered header list, typed headers read on demand (RFC 3261
-section 7).
-"""
+"""SIP requests and responses: an ordered header list, typed values read on demand (RFC 3261 section 7)."""
 
 from __future__ import annotations
 
@@ -8,6 +6,7 @@ import hashlib
 import re
 from collections.abc import Iterable
 
+from ucplatform.sip.breaks import only_line_feeds, with_crlf
 from ucplatform.sip.errors import ParseError, UsageError
 from ucplatform.sip.grammar import BLANK, is_token, number, split_commas
 from ucplatform.sip.headers import CSeq, Headers, NameAddr, Replaces, Via, known_key
@@ -108,9 +107,7 @@ class Message:
 
     @property
     def content_type(self) -> str | None:
-        """Media type in lower case without parameters, such as `application/sdp`; None when there is no
-        header.
-        """
+        """Media type in lower case without parameters, such as `application/sdp`; None without a header."""
         value = self.headers.get("content-type")
         return None if value is None else value.partition(";")[0].replace(" ", "").replace("\t", "").lower()
 
@@ -143,9 +140,7 @@ class Message:
         return None if value is None else Replaces.parse(value)
 
     def to_bytes(self) -> bytes:
-        """The message for the wire. Content-Length is always written and always right, whatever the headers
-        say.
-        """
+        """The message for the wire. Content-Length is always right, whatever the headers say."""
         start = self.start_line()
         if "\r" in start or "\n" in start:
             raise UsageError("line break in the start line")
@@ -345,13 +340,15 @@ def parse_message(data: bytes) -> Request | Response:
     """One message from a datagram, a WebSocket frame or the stream framer.
 
     Line breaks before it (section 7.5) and octets behind Content-Length (section 18.3) are ignored. Folded
-    lines are joined by one blank. Raises ParseError: with a status and the readable part of a request where
-    it can be answered, with status None where it is to be dropped. What comes back still has to pass
-    `validate`.
+    lines are joined by one blank; lines that all end by LF alone are taken as if they ended by CRLF. Raises
+    ParseError: with a status and the readable part of a request where it can be answered, with status None
+    where it is to be dropped. What comes back still has to pass `validate`.
     """
     start = 0
     while data.startswith(b"\r\n", start):
         start += 2
+    if only_line_feeds(data, start):
+        data, start = with_crlf(data[start:]), 0
     end = data.find(b"\r\n\r\n", start)
     problem = None
     if end < 0:
@@ -405,9 +402,7 @@ def _read_lines(lines: list[str]) -> tuple[Headers, ParseError | None]:
 
 
 def _read_start_line(line: str, headers: Headers) -> tuple[Request | Response, ParseError | None]:
-    """The message without its body. Raises for what is no SIP at all; else tells what is wrong with the
-    request.
-    """
+    """The message without its body. Raises for what is no SIP at all; else tells what is wrong with it."""
     words = line.split(" ")
     method = words[0]
     if method[:4].upper() == "SIP/":
@@ -450,9 +445,7 @@ def _cut_body(headers: Headers, rest: bytes) -> bytes:
 
 
 def refusal(error: ParseError, message: Request | Response) -> ParseError:
-    """The error with the status to answer: none for responses, for ACK (section 17) and where no Via says
-    whereto.
-    """
+    """The error with the status to answer: none for responses, for ACK (17) and where no Via says whereto."""
     if isinstance(message, Response):
         return ParseError(error.reason, None)
     if message.method == "ACK" or "via" not in message.headers:
