@@ -4,6 +4,7 @@ import asyncio
 import socket
 
 import pytest
+from aioice import stun
 
 from tests.edge.conftest import Station
 from tests.edge.responder import options
@@ -91,6 +92,20 @@ async def test_keep_alives_are_not_messages(station) -> None:
     peer.send(options(), edge.address("udp"))
     await peer.receive()
     assert edge.responder.heard.qsize() == 1
+
+
+@pytest.mark.parametrize(("index", "host"), [(0, "127.0.0.1"), (1, "::1")])
+async def test_stun_keep_alives_are_answered_and_are_no_messages(station, index: int, host: str) -> None:
+    """RFC 5626 3.5.2: the device learns whether its NAT still gives it the same address."""
+    edge: Station = await station(BOTH)
+    peer = Peer(host)
+    request = stun.Message(message_method=stun.Method.BINDING, message_class=stun.Class.REQUEST)
+    for data in (b"\x00" * 20, bytes(request)[:16], bytes(request)):
+        peer.send(data, edge.address("udp", index))
+    reply = stun.parse_message(await peer.receive())
+    assert reply.transaction_id == request.transaction_id
+    assert reply.attributes["XOR-MAPPED-ADDRESS"] == peer.address
+    assert edge.responder.heard.empty()
 
 
 async def test_a_large_datagram_arrives_whole(station) -> None:

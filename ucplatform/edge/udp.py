@@ -8,6 +8,7 @@ from collections.abc import Callable
 from ucplatform.edge import log
 from ucplatform.edge.addresses import Routes, family, unmapped
 from ucplatform.edge.limits import Limits
+from ucplatform.sip import stun
 from ucplatform.sip.flow import Address, Flow, hostport
 
 SO_RCVBUFFORCE = 33  # Linux; not in Python's socket module
@@ -76,11 +77,19 @@ class UdpListener(asyncio.DatagramProtocol):
     def datagram_received(self, data: bytes, addr: tuple) -> None:
         if len(data) < SHORTEST:
             return  # CRLF and zero octets keep a NAT's mapping open and want no answer
+        if data[0] < 4:  # no letter: STUN, or nothing
+            return self._keep_alive(data, addr)
         try:
             flow = self._flows.get(addr) or self._remember(addr)
         except OSError:
             return  # no way back: the sender cannot be answered
         self._deliver(data, flow)
+
+    def _keep_alive(self, data: bytes, addr: tuple) -> None:
+        """Answer STUN (RFC 5626 3.5.2)."""
+        reply = stun.answer(data, unmapped(addr)) if stun.is_stun(data) else None
+        if reply is not None and self._transport is not None:
+            self._transport.sendto(reply, addr)
 
     def _remember(self, addr: tuple) -> Flow:
         flow = self.flow(unmapped(addr))
