@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from ucplatform.sip.digest import (
@@ -6,6 +8,7 @@ from ucplatform.sip.digest import (
     NonceIssuer,
     Verdict,
     authorize,
+    find_challenge,
     find_credentials,
     ha1,
     verify,
@@ -26,6 +29,14 @@ RFC7616 = (
     'response="753927fa0e85d155564e2e272a28d1802ca10daf4496794697cf8db5856cb6c1", '
     'opaque="FQhe/qaU925kfnzjCev0ciny7QMkPqMAFRtzCUYo5tdS"'
 )
+# RFC 7616 section 3.9.2 as corrected by erratum 4897
+RFC7616_SHA512 = (
+    'Digest username="Jäsøn Doe", realm="api@example.org", uri="/doe.json", algorithm=SHA-512-256, '
+    'nonce="5TsQWLVdgBdmrQ0XsxbDODV+57QdFR34I9HAbC/RVvkK", nc=00000001, '
+    'cnonce="NTg6RKcb9boFIAS3KrFK9BGeh+iDa/sm6jUMp2wds69v", qop=auth, '
+    'response="3798d4131c277846293534c3edc11bd8a5e4cdcbff78b05db9d95eeb1cec68a5", '
+    'opaque="HRPCssKJSGjCrkzDg8OhwpzCiGPChXYjwrI2QmXDnsOS"'
+)
 
 
 def test_example_of_rfc_2617() -> None:
@@ -42,7 +53,46 @@ def test_example_of_rfc_7616() -> None:
     assert not verify(credentials, "GET", ha1("Mufasa", "http-auth@example.org", "Circle of Life", "MD5"))
 
 
-@pytest.mark.parametrize("algorithm", ["MD5", "SHA-256"])
+def test_example_of_rfc_7616_with_sha_512_256() -> None:
+    """RFC 8760: SHA-512-256 is a function of its own, not SHA-512 cut short."""
+    credentials = Credentials.parse(RFC7616_SHA512)
+    secret = ha1("Jäsøn Doe", "api@example.org", "Secret, or not?", "SHA-512-256")
+    assert verify(credentials, "GET", secret)
+    assert not verify(credentials, "POST", secret)
+
+
+@pytest.mark.parametrize("algorithm", ["MD5-SESS", "SHA-256-SESS"])
+def test_session_algorithms_hash_the_secret_with_nonce_and_cnonce(algorithm: str) -> None:
+    """RFC 7616 section 3.4.2; the stored form is that of the algorithm without -sess."""
+    secret = ha1("u", "r", "p", algorithm)
+    assert secret == ha1("u", "r", "p", algorithm.removesuffix("-SESS"))
+    challenge = Challenge.parse(f'Digest realm="r", nonce="n", qop="auth", algorithm={algorithm.lower()}')
+    credentials = authorize(challenge, "INVITE", "sip:h", "u", "p", "c")
+    assert verify(credentials, "INVITE", secret)
+    assert not verify(replace(credentials, cnonce="d"), "INVITE", secret)
+    without = Credentials.parse(str(credentials).replace(", qop=auth, nc=00000001", ""))
+    assert not verify(without, "INVITE", secret)
+
+
+def test_the_topmost_challenge_that_we_can_answer_counts() -> None:
+    """RFC 8760 section 2.4"""
+    values = [
+        'Basic realm="r"',
+        'Digest realm="r"',
+        'Digest realm="r", nonce="n", algorithm=SHA3, qop="auth"',
+        'Digest realm="r", nonce="n", algorithm=SHA-256, qop="auth-int"',
+        'Digest realm="r", nonce="n", algorithm=MD5-sess',
+        'Digest realm="r", nonce="n", algorithm=SHA-512-256, qop="auth,auth-int"',
+        'Digest realm="r", nonce="n", algorithm=MD5, qop="auth"',
+    ]
+    headers = Headers([("WWW-Authenticate", value) for value in values])
+    found = find_challenge(headers, "WWW-Authenticate")
+    assert found is not None and found.algorithm == "SHA-512-256"
+    assert find_challenge(Headers([("WWW-Authenticate", values[2])]), "WWW-Authenticate") is None
+    assert find_challenge(headers, "Proxy-Authenticate") is None
+
+
+@pytest.mark.parametrize("algorithm", ["MD5", "SHA-256", "SHA-512-256"])
 @pytest.mark.parametrize("qop", ["auth", "auth-int, auth", ""])
 def test_both_ends(algorithm: str, qop: str) -> None:
     challenge = Challenge('exa"mple', "abc", algorithm, qop, opaque="o\\paque")
@@ -64,11 +114,13 @@ def test_auth_int_covers_the_body() -> None:
 
 def test_what_is_not_ours_to_compute() -> None:
     with pytest.raises(UsageError):
-        authorize(Challenge("r", "n", "SHA-512-256"), "INVITE", "sip:h", "u", "p", "c")
+        authorize(Challenge("r", "n", "SHA-1"), "INVITE", "sip:h", "u", "p", "c")
+    with pytest.raises(UsageError):
+        authorize(Challenge("r", "n", "MD5-SESS", qop=""), "INVITE", "sip:h", "u", "p", "c")
     with pytest.raises(UsageError):
         authorize(Challenge("r", "n", qop="auth-int"), "INVITE", "sip:h", "u", "p", "c")
-    assert Challenge.parse('Digest realm="r", nonce="n", algorithm=SHA-512-256').algorithm == "SHA-512-256"
-    assert not verify(Credentials("u", "r", "n", "sip:h", "0", "SHA-512-256"), "INVITE", "0")
+    assert Challenge.parse('Digest realm="r", nonce="n", algorithm=SHA3-256').algorithm == "SHA3-256"
+    assert not verify(Credentials("u", "r", "n", "sip:h", "0", "SHA3-256"), "INVITE", "0")
     assert not verify(Credentials("u", "r", "n", "sip:h", "0", qop="auth-conf"), "INVITE", "0")
 
 

@@ -1,4 +1,5 @@
-"""Digest authentication both ways (RFC 3261 section 22, RFC 7616, RFC 8760): MD5 and SHA-256, qop=auth.
+"""Digest authentication both ways (RFC 3261 section 22, RFC 7616, RFC 8760): MD5, SHA-256, SHA-512-256 and
+their -sess forms, qop=auth; without qop as RFC 2069 has it.
 
 The order on the server: `find_credentials`, `NonceIssuer.judge` (an expired nonce is answered alike whether
 the secret was right or not, or guessing with old ones would be free), `verify` with the account's HA1, and
@@ -31,6 +32,11 @@ _HASHES: dict[str, Callable[[bytes], str]] = {
     "MD5": lambda data: hashlib.md5(data, usedforsecurity=False).hexdigest(),
     "SHA-256": lambda data: hashlib.sha256(data).hexdigest(),
 }
+if "sha512_256" in hashlib.algorithms_available:  # OpenSSL's; a build without it lacks the algorithm
+    _HASHES["SHA-512-256"] = lambda data: hashlib.new("sha512_256", data).hexdigest()
+
+SESSION = "-SESS"
+"""Ends the name of an algorithm whose secret is hashed once more with nonce and cnonce (RFC 7616 3.4.2)."""
 
 _NOT_BARE = re.compile(r'[\x00-\x20\x7f"\\]')
 _NOT_HEX = re.compile(r"[^0-9a-fA-F]")
@@ -255,7 +261,9 @@ def find_credentials(headers: Headers, name: str, realm: str) -> Credentials | N
 
 
 def ha1(user: str, realm: str, password: str, algorithm: str = "MD5") -> str:
-    """The stored form of a password, hexadecimal. UsageError for an algorithm other than MD5 and SHA-256."""
+    """The stored form of a password, hexadecimal; for a -sess algorithm that of the one without. UsageError
+    for an algorithm that we lack.
+    """
     return _hash(algorithm)(_encode(f"{user}:{realm}:{password}"))
 
 
@@ -266,7 +274,9 @@ def verify(credentials: Credentials, method: str, ha1: str, body: bytes = b"") -
     False too for algorithms and qop values that are not ours. The nonce is not looked at: see
     `NonceIssuer.check`.
     """
-    if credentials.algorithm not in _HASHES or credentials.qop not in ("", "auth", "auth-int"):
+    if not _known(credentials.algorithm) or credentials.qop not in ("", "auth", "auth-int"):
+        return False
+    if credentials.algorithm.endswith(SESSION) and not credentials.qop:
         return False
     expected = _response(credentials, method, ha1, body)
     return hmac.compare_digest(_encode(expected), _encode(credentials.response.lower()))
@@ -276,9 +286,9 @@ def authorize(
     challenge: Challenge, method: str, uri: str, username: str, password: str, cnonce: str, nc: int = 1
 ) -> Credentials:
     """Credentials that answer a challenge. UsageError when it asks for an algorithm or a qop that we lack."""
-    offered = [option.strip(BLANK).lower() for option in challenge.qop.split(",") if option.strip(BLANK)]
-    if offered and "auth" not in offered:
-        raise UsageError("the challenge offers no qop=auth")
+    if not _answerable(challenge):
+        raise UsageError("a challenge with an algorithm or a qop that we lack")
+    offered = _options(challenge)
     key = ha1(username, challenge.realm, password, challenge.algorithm)
     counted = bool(offered)
     unsigned = Credentials(
@@ -296,9 +306,37 @@ def authorize(
     return replace(unsigned, response=_response(unsigned, method, key, b""))
 
 
+def find_challenge(headers: Headers, name: str) -> Challenge | None:
+    """The topmost challenge in the lines called `name` that we can answer (RFC 8760 section 2.4), None when
+    there is none. One that is malformed or of another scheme is passed over.
+    """
+    for line in headers.all(name):
+        try:
+            challenge = Challenge.parse(line)
+        except ParseError:
+            continue
+        if _answerable(challenge):
+            return challenge
+    return None
+
+
+def _answerable(challenge: Challenge) -> bool:
+    offered = _options(challenge)
+    if not offered:
+        return _known(challenge.algorithm) and not challenge.algorithm.endswith(SESSION)
+    return _known(challenge.algorithm) and "auth" in offered
+
+
+def _options(challenge: Challenge) -> list[str]:
+    """The values of qop, in lower case."""
+    return [option.strip(BLANK).lower() for option in challenge.qop.split(",") if option.strip(BLANK)]
+
+
 def _response(credentials: Credentials, method: str, key: str, body: bytes) -> str:
     """The request-digest (RFC 7616 section 3.4.1)."""
     digest = _hash(credentials.algorithm)
+    if credentials.algorithm.endswith(SESSION):
+        key = digest(_encode(f"{key}:{credentials.nonce}:{credentials.cnonce}"))
     what = f"{method}:{credentials.uri}"
     if credentials.qop == "auth-int":
         what = f"{what}:{digest(body)}"
@@ -309,9 +347,14 @@ def _response(credentials: Credentials, method: str, key: str, body: bytes) -> s
     return digest(_encode(":".join(parts)))
 
 
+def _known(algorithm: str) -> bool:
+    """Whether we can compute it; `algorithm` in upper case."""
+    return algorithm.removesuffix(SESSION) in _HASHES
+
+
 def _hash(algorithm: str) -> Callable[[bytes], str]:
     try:
-        return _HASHES[algorithm.upper()]
+        return _HASHES[algorithm.upper().removesuffix(SESSION)]
     except KeyError:
         raise UsageError(f"no digest algorithm {algorithm}") from None
 
