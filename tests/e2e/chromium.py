@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from playwright.sync_api import Page, Playwright
+from playwright.sync_api import Browser, Page, Playwright
 
 from tests.e2e import tone
 from tests.e2e.wait import until
@@ -79,34 +79,46 @@ prototype.setRemoteDescription = function (description, ...rest) {
 """
 
 
-class Chromium:
-    """One browser process with a profile of its own. `frequency` Hz is what its microphone hears."""
+class Browsers:
+    """Browser processes, one for each tone that a microphone hears: starting one costs seconds of a core."""
 
-    def __init__(
-        self,
-        playwright: Playwright,
-        directory: Path,
-        *,
-        frequency: int = 1000,
-        locale: str = "en-US",
-        viewport: tuple[int, int] = (1440, 900),
-    ) -> None:
+    def __init__(self, playwright: Playwright, directory: Path) -> None:
+        self._playwright = playwright
+        self._directory = directory
+        self._running: dict[int, Browser] = {}
+
+    def hearing(self, frequency: int) -> Browser:
+        """The browser whose microphone hears `frequency` Hz."""
         assert Path(BINARY).exists(), "chromium is missing: apt install chromium"
-        directory.mkdir(parents=True, exist_ok=True)
-        voice = tone.write_wav(directory / "voice.wav", tone.sine(frequency, 10.0, level=0.3))
+        if frequency not in self._running:
+            sound = self._directory / f"voice-{frequency}.wav"
+            voice = tone.write_wav(sound, tone.sine(frequency, 10.0, level=0.3))
+            self._running[frequency] = self._playwright.chromium.launch(
+                executable_path=BINARY,
+                headless=True,
+                chromium_sandbox=False,
+                args=[*FLAGS, f"--use-file-for-fake-audio-capture={voice}"],
+            )
+        return self._running[frequency]
+
+    def close(self) -> None:
+        """End every process."""
+        for browser in self._running.values():
+            browser.close()
+
+
+class Chromium:
+    """A person's own browser: a profile with nothing in it, and one page."""
+
+    def __init__(self, browsers: Browsers, *, frequency: int = 1000) -> None:
         self.console: list[str] = []
-        self._context = playwright.chromium.launch_persistent_context(
-            str(directory / "profile"),
-            executable_path=BINARY,
-            headless=True,
-            chromium_sandbox=False,
+        self._context = browsers.hearing(frequency).new_context(
             ignore_https_errors=True,  # the certificate authority is the product's own
-            args=[*FLAGS, f"--use-file-for-fake-audio-capture={voice}"],
-            locale=locale,
-            viewport={"width": viewport[0], "height": viewport[1]},
+            locale="en-US",
+            viewport={"width": 1440, "height": 900},
         )
         self._context.set_default_timeout(10_000)
-        self.page = self._watch(self._context.pages[0])
+        self.page = self._watch(self._context.new_page())
 
     def _watch(self, page: Page) -> Page:
         page.on("console", lambda message: self.console.append(f"{message.type}: {message.text}"))

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Playwright, sync_playwright
 
 from tests.e2e.baresip import Account, Baresip
-from tests.e2e.chromium import Chromium
+from tests.e2e.chromium import Browsers, Chromium
 from tests.e2e.instance import Instance, Person
 from tests.e2e.softphone import Softphone
 from tests.ports import PortBlock
@@ -66,6 +66,14 @@ def playwright() -> Iterator[Playwright]:
         yield driver
 
 
+@pytest.fixture(scope="module")
+def browsers(playwright: Playwright, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browsers]:
+    """The browser processes of a module's tests; each test has profiles of its own in them."""
+    running = Browsers(playwright, tmp_path_factory.mktemp("browsers"))
+    yield running
+    running.close()
+
+
 @pytest.fixture(scope="session")
 def instance(ports: PortBlock) -> Iterator[Instance]:
     """The product, started once for this test process; its end must leave no process behind."""
@@ -108,16 +116,13 @@ def make_phone(instance: Instance, ports: PortBlock, tmp_path: Path, stack: Exit
 
 
 @pytest.fixture
-def make_softphone(
-    instance: Instance, playwright: Playwright, tmp_path: Path, stack: ExitStack
-) -> MakeSoftphone:
+def make_softphone(instance: Instance, browsers: Browsers, stack: ExitStack) -> MakeSoftphone:
     """make_softphone(person, frequency=1000, https=False, opus_only=False): a signed-in page."""
 
     def make(
         person: Person, *, frequency: int = 1000, https: bool = False, opus_only: bool = False
     ) -> Softphone:
-        directory = tmp_path / f"browser-{person.number}-{frequency}"
-        browser = stack.enter_context(Chromium(playwright, directory, frequency=frequency))
+        browser = stack.enter_context(Chromium(browsers, frequency=frequency))
         if opus_only:
             browser.opus_only()
         softphone = Softphone(browser, person, instance.https if https else instance.http)
@@ -125,3 +130,18 @@ def make_softphone(
         return softphone
 
     return make
+
+
+@pytest.fixture
+def talking(
+    make_phone: MakePhone, make_softphone: MakeSoftphone, worker: Person, desk: Person
+) -> tuple[Softphone, Baresip]:
+    """A page and a phone in a call, each hearing the other."""
+    phone, page = make_phone(desk), make_softphone(worker)
+    page.dial(desk.number)
+    phone.wait_ringing()
+    phone.answer()
+    page.wait_talking()
+    page.wait_hears(440)
+    phone.wait_hears(1000)
+    return page, phone

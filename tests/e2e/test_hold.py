@@ -1,26 +1,7 @@
 """Hold and resume, heard from both ends, whoever holds."""
 
-import pytest
-
 from tests.e2e.baresip import Baresip
-from tests.e2e.conftest import MakePhone, MakeSoftphone
-from tests.e2e.instance import Person
 from tests.e2e.softphone import Softphone
-
-
-@pytest.fixture
-def talking(
-    make_phone: MakePhone, make_softphone: MakeSoftphone, worker: Person, desk: Person
-) -> tuple[Softphone, Baresip]:
-    """A page and a phone in a call, each hearing the other."""
-    phone, page = make_phone(desk), make_softphone(worker)
-    page.dial(desk.number)
-    phone.wait_ringing()
-    phone.answer()
-    page.wait_talking()
-    page.wait_hears(440)
-    phone.wait_hears(1000)
-    return page, phone
 
 
 def test_the_page_holds(talking: tuple[Softphone, Baresip]):

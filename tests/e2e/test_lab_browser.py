@@ -3,12 +3,10 @@
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 
 import pytest
-from playwright.sync_api import Playwright
 
-from tests.e2e.chromium import Chromium
+from tests.e2e.chromium import Browsers, Chromium
 
 PAGE = b"""<!doctype html><title>lab</title><audio autoplay></audio><script>
 window.talk = async () => {
@@ -50,8 +48,8 @@ def page_url() -> Iterator[str]:
     server.server_close()
 
 
-def test_the_microphone_is_heard_at_the_far_end(playwright: Playwright, tmp_path: Path, page_url: str):
-    with Chromium(playwright, tmp_path / "browser") as browser:
+def test_the_microphone_is_heard_at_the_far_end(browsers: Browsers, page_url: str):
+    with Chromium(browsers) as browser:
         browser.page.goto(page_url)
         assert browser.listen() == []
         browser.page.evaluate("talk()")
@@ -64,8 +62,8 @@ def test_the_microphone_is_heard_at_the_far_end(playwright: Playwright, tmp_path
         browser.wait_hears_no(1000)
 
 
-def test_an_opus_only_browser(playwright: Playwright, tmp_path: Path, page_url: str):
-    with Chromium(playwright, tmp_path / "browser", frequency=600) as browser:
+def test_an_opus_only_browser(browsers: Browsers, page_url: str):
+    with Chromium(browsers, frequency=600) as browser:
         browser.opus_only()
         browser.page.goto(page_url)
         answer = browser.page.evaluate("talk()")

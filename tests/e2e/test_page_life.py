@@ -2,26 +2,10 @@
 
 import time
 
-import pytest
-
 from tests.e2e.baresip import Baresip
 from tests.e2e.conftest import MakePhone, MakeSoftphone
 from tests.e2e.instance import Instance, Person
 from tests.e2e.softphone import Softphone
-
-
-@pytest.fixture
-def talking(
-    make_phone: MakePhone, make_softphone: MakeSoftphone, worker: Person, desk: Person
-) -> tuple[Softphone, Baresip]:
-    """A phone called by a page; each hears the other."""
-    phone, page = make_phone(desk), make_softphone(worker)
-    page.dial(desk.number)
-    phone.wait_ringing()
-    phone.answer()
-    page.wait_hears(440)
-    phone.wait_hears(1000)
-    return page, phone
 
 
 def test_the_page_is_loaded_again_and_the_call_goes_on(talking: tuple[Softphone, Baresip]):
