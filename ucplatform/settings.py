@@ -5,17 +5,14 @@ Two values are decided on the first start and kept in the data directory: the se
 0600) and the SIP domain (`domain`), because every stored digest hash contains the domain as its realm."""
 
 import hashlib
-import ipaddress
 import os
-import re
 import secrets
-import socket
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import dj_database_url
-import ifaddr
 
+from ucplatform.machine import default_domain, media_addresses
 from ucplatform.notify import logs
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -61,33 +58,6 @@ def run_directory(data: Path) -> Path:
     return path
 
 
-def default_domain() -> str:
-    """The machine's name as a SIP domain; names without a dot get `.local`, which mDNS resolves on a LAN."""
-    name = re.sub(r"[^a-z0-9.-]", "-", socket.gethostname().lower()).strip(".-")
-    if not name or name.startswith("localhost"):
-        return "phone.local"
-    return name if "." in name else f"{name}.local"
-
-
-def own_addresses() -> list[str]:
-    """Every IPv4 address of this machine but loopback, the one with the default route first."""
-    found = {ip.ip for adapter in ifaddr.get_adapters() for ip in adapter.ips if ip.is_IPv4}
-    addresses = sorted((ip for ip in found if not ip.startswith("127.")), key=ipaddress.ip_address)
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect(("192.0.2.1", 9))  # RFC 5737 address: chooses a route, sends nothing
-            primary = probe.getsockname()[0]
-        except OSError:
-            return addresses
-    return sorted(addresses, key=lambda ip: ip != primary)
-
-
-def media_addresses() -> str:
-    """Default of UC_MEDIA_ADDRESSES: lan, lan2, … for the machine's addresses, then loop."""
-    names = [f"lan{n if n > 1 else ''}={ip}" for n, ip in enumerate(own_addresses(), 1)]
-    return ",".join([*names, "loop=127.0.0.1"])
-
-
 # What an operator sets --------------------------------------------------------------------------------------
 
 UC_DATA_DIR = Path(env("UC_DATA_DIR", str(BASE_DIR / "var"))).resolve()
@@ -107,10 +77,13 @@ UC_SIP_TRUSTED = envlist("UC_SIP_TRUSTED")
 UC_ALLOWED_ORIGINS = envlist("UC_ALLOWED_ORIGINS")  # https://name[:port] whose pages may open /sip
 UC_ALLOWED_HOSTS = envlist("UC_ALLOWED_HOSTS")  # public names of this install; see web/hosts.py
 UC_DEMO = envbool("UC_DEMO", True)
-UC_EDGE_ID = env("UC_EDGE_ID", "1")
-UC_ROLES = envlist("UC_ROLES", "front,web,edge-1,gateway-1,worker,beat")
+UC_EDGES = max(1, int(env("UC_EDGES", "1")))  # how many this machine runs; embedded/edges.py numbers them
+UC_EDGE_ID = env("UC_EDGE_ID", "1")  # of the first of them
+edges = [UC_EDGE_ID] if UC_EDGES == 1 else range(int(UC_EDGE_ID), int(UC_EDGE_ID) + UC_EDGES)
+UC_ROLES = envlist("UC_ROLES", f"front,web,{','.join(f'edge-{n}' for n in edges)},gateway-1,worker,beat")
 UC_WEB_SOCKET = env("UC_WEB_SOCKET", f"unix:{UC_RUN_DIR / 'web.sock'}")
 UC_EDGE_SOCKET = env("UC_EDGE_SOCKET", f"unix:{UC_RUN_DIR / 'edge.sock'}")
+UC_EDGE_LINK = env("UC_EDGE_LINK", f"unix:{UC_RUN_DIR / f'edge-{UC_EDGE_ID}.link'}")  # where other edges dial
 UC_SECRET_KEY = env("UC_SECRET_KEY") or write_once(
     UC_DATA_DIR / "secret-key", secrets.token_urlsafe(48), 0o600
 )

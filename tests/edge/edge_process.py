@@ -25,6 +25,8 @@ def main() -> None:
     data = Path(given["UC_DATA_DIR"])
     defaults = {
         "UC_EDGE_ID": "1",
+        "UC_EDGE_LINK": "",
+        "UC_SECRET_KEY": "a secret of tests",
         "UC_DOMAIN": "phone.local",
         "UC_TRACE_DIR": data / "trace",
         "UC_EDGE_SOCKET": f"unix:{data / 'edge.sock'}",

@@ -5,7 +5,9 @@ import http.client
 import json
 import ssl
 import subprocess
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -37,26 +39,34 @@ async def front(tmp_path: Path, free_port: Callable[[], int]) -> AsyncIterator[F
         http=Address("127.0.0.1", free_port()),
         https=Address("127.0.0.1", free_port()),
         web=Address(path=str(run / "web.sock")),
-        edge=Address(path=str(run / "edge.sock")),
+        edges=(Address(path=str(run / "edge.sock")),),
         data=tmp_path,
         names=("127.0.0.1", "phone.test"),
     )
     for path in ("static/app/assets/page-1a2b.js", "static/app/tokens.css", "secret"):
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_text(path)
-    servers = [await asyncio.start_unix_server(echo_headers, each.path) for each in (house.web, house.edge)]
-    caddy = subprocess.Popen(
-        [programs.caddy(), "run", "--adapter", "caddyfile", "--config", str(house.write())],
-        env={"XDG_DATA_HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path), "HOME": str(tmp_path)},
-        stdout=subprocess.DEVNULL,
-        stderr=(tmp_path / "caddy.log").open("w"),
-    )
-    await until_ready(FrontProbe(HttpProbe(house.http, "/healthz/front"), house.https))
-    yield house
-    caddy.terminate()
-    caddy.wait(10)
+    servers = [await asyncio.start_unix_server(echo_headers, each.path) for each in (house.web, *house.edges)]
+    with running(house, tmp_path):
+        await until_ready(FrontProbe(HttpProbe(house.http, "/healthz/front"), house.https))
+        yield house
     for server in servers:
         server.close()
+
+
+@contextmanager
+def running(house: Front, home: Path) -> Iterator[None]:
+    caddy = subprocess.Popen(
+        [programs.caddy(), "run", "--adapter", "caddyfile", "--config", str(house.write())],
+        env={"XDG_DATA_HOME": str(home), "XDG_CONFIG_HOME": str(home), "HOME": str(home)},
+        stdout=subprocess.DEVNULL,
+        stderr=(home / "caddy.log").open("w"),
+    )
+    try:
+        yield
+    finally:
+        caddy.terminate()
+        caddy.wait(10)
 
 
 async def until_ready(probe: FrontProbe) -> None:
@@ -161,9 +171,42 @@ async def test_an_unknown_name_gets_a_certificate_but_makes_none(front: Front, t
 def test_a_public_name_is_left_to_lets_encrypt() -> None:
     address = Address("0.0.0.0", 443)
     house = Front(
-        address, address, address, address, Path("/d"), ("10.0.0.1",), "phone.example.org", ("10.0.0.9",)
+        address, address, address, (address,), Path("/d"), ("10.0.0.1",), "phone.example.org", ("10.0.0.9",)
     )
     text = house.caddyfile()
     site = text[text.index("https://phone.example.org:443 {") :]
     assert "tls internal" not in site
     assert "trusted_proxies static 10.0.0.9" in text
+
+
+async def test_a_browsers_sockets_go_to_one_edge_and_to_another_when_that_is_gone(
+    tmp_path: Path, free_port: Callable[[], int]
+) -> None:
+    (tmp_path / "run").mkdir()
+    edges = tuple(Address(path=str(tmp_path / "run" / f"edge{n}.sock")) for n in ("", "-2"))
+
+    async def answer(number: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 1\r\n\r\n%d" % number)
+        writer.close()
+
+    servers = [await asyncio.start_unix_server(partial(answer, n), edge.path) for n, edge in enumerate(edges)]
+    house = Front(
+        http=Address("127.0.0.1", free_port()),
+        https=Address("127.0.0.1", free_port()),
+        web=Address(path=str(tmp_path / "run" / "web.sock")),
+        edges=edges,
+        data=tmp_path,
+        names=("127.0.0.1",),
+    )
+    with running(house, tmp_path):
+        await until_ready(FrontProbe(HttpProbe(house.http, "/healthz/front"), house.https))
+        cookies = [{"Cookie": f"sessionid={n}"} for n in range(12)]
+        first = [(await get(house, "/sip", cookie))[2] for cookie in cookies]
+        assert set(first) == {b"0", b"1"}
+        assert [(await get(house, "/sip", cookie))[2] for cookie in cookies] == first
+        assert len({(await get(house, "/sip"))[2] for _ in range(5)}) == 1
+        servers[1].close()
+        Path(edges[1].path).unlink()
+        assert {(await get(house, "/sip", cookie))[2] for cookie in cookies} == {b"0"}
+    servers[0].close()

@@ -2,8 +2,10 @@
 
 import asyncio
 import gc
+import hashlib
 import json
 import os
+import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,9 +14,11 @@ from ucplatform.edge import log
 from ucplatform.edge.accounts import Accounts
 from ucplatform.edge.addresses import parse_listen
 from ucplatform.edge.commands import Commands
+from ucplatform.edge.fleet import Fleet
 from ucplatform.edge.house import advertised
 from ucplatform.edge.journal import Journal, Record
 from ucplatform.edge.limits import Limits
+from ucplatform.edge.neighbours import Neighbours
 from ucplatform.edge.store import Store
 from ucplatform.edge.tls import ServerContext, own_certificate
 from ucplatform.edge.trace import TraceWriter
@@ -22,9 +26,11 @@ from ucplatform.edge.transports import ListenConfig, Transports
 from ucplatform.edge.websocket import SipConsumer
 from ucplatform.media import MediaClient
 from ucplatform.pbx.ports import Account
-from ucplatform.sip.flow import hostport
+from ucplatform.sip.flow import Flow, hostport
 
 TRACE_HOURS = 24
+#: it stands in tags, branches and the ids of calls and flows, between other words
+EDGE_ID = re.compile("(?!udp$)[A-Za-z0-9]{1,16}")
 #: an edge that cannot read back its registrations is no use: it waits this long for Redis, then gives up
 REDIS_SECONDS = 10.0
 #: an engine that is there answers in far less; calls of an earlier life are asked after next
@@ -68,11 +74,18 @@ class Edge:
         self.limits = limits or Limits()
         self.transports = Transports(
             on_data=lambda data, flow: self._switchboard.on_data(data, flow),
-            on_flow_lost=lambda flow, reason: self._switchboard.on_flow_lost(flow, reason),
+            on_flow_lost=self._flow_lost,
             limits=self.limits,
             trusted=settings.UC_SIP_TRUSTED,
             advertised=advertised(settings.UC_MEDIA_ADDRESSES),
         )
+        self._fleet = Fleet(
+            settings.UC_EDGE_ID,
+            redis_url=settings.REDIS_URL,
+            secret=hashlib.sha256(b"ucplatform link\0" + settings.UC_SECRET_KEY.encode()).digest(),
+            address=settings.UC_EDGE_LINK,
+        )
+        self.neighbours = Neighbours(self._fleet, self.transports, proxied=bool(settings.UC_SIP_TRUSTED))
         self._consumer = SipConsumer.as_asgi(
             transports=self.transports, allowed_origins=settings.UC_ALLOWED_ORIGINS, ready=self._ready.wait
         )
@@ -82,9 +95,11 @@ class Edge:
     async def start(self) -> None:
         """Load what an earlier life left, then listen.
 
-        OSError for a taken address or an unreadable setting.
+        OSError for a taken address, ValueError for an unreadable setting.
         """
         settings, database = self._settings, self._database
+        if not EDGE_ID.fullmatch(settings.UC_EDGE_ID):
+            raise ValueError(f"UC_EDGE_ID {settings.UC_EDGE_ID!r} is not one to 16 letters and digits")
         listen = self._listen_config()
         accounts = Accounts(settings.REDIS_URL, database.accounts, database.version, database.options)
         await self._begin(accounts.start, accounts.close)
@@ -105,17 +120,26 @@ class Edge:
             journal=journal,
             media=media,
             loop=asyncio.get_running_loop(),
+            neighbours=self.neighbours,
         )
         self._switchboard = switchboard
         accounts.on_change = lambda: self._options_changed(accounts, trace)
         self._undo.append(self.transports.close)
         await self._begin(lambda: switchboard.start(self.transports), switchboard.stop)
         await self.transports.start(listen)
+        if settings.UC_EDGE_LINK:
+            await self._begin(
+                lambda: self.neighbours.start(switchboard, self._listening()), self.neighbours.stop
+            )
         commands = Commands(settings.REDIS_URL, settings.UC_EDGE_ID, switchboard.execute)
         await self._begin(commands.start, commands.close)
         settle_memory()
         self._ready.set()
         log.info("edge-ready", edge=settings.UC_EDGE_ID, accounts=len(accounts), **self._listening())
+
+    def _flow_lost(self, flow: Flow, reason: str) -> None:
+        self._switchboard.on_flow_lost(flow, reason)
+        self.neighbours.flow_lost(flow, reason)
 
     async def _begin(
         self, start: Callable[[], Awaitable[object]], stop: Callable[[], Awaitable[object]]
@@ -191,7 +215,11 @@ class Edge:
         """{"state", "lacks", "pid", …}: the switchboard's once it runs, "starting" before."""
         if not self._ready.is_set():
             return {"state": "starting", "lacks": [], "pid": os.getpid()}
-        return {**self._switchboard.health(), "pid": os.getpid()}
+        health = self._switchboard.health()
+        around = self.neighbours.health()
+        lacks = [*health["lacks"], *around["lacks"]]
+        state = "degraded" if around["lacks"] and health["state"] == "ready" else health["state"]
+        return {**health, "state": state, "lacks": lacks, "edges": around["edges"], "pid": os.getpid()}
 
 
 def settle_memory() -> None:

@@ -14,6 +14,7 @@ from ucplatform.edge.callroom import TIMER, CallRoom
 from ucplatform.edge.clock import Clock
 from ucplatform.edge.devices import Devices
 from ucplatform.edge.journal import Journal
+from ucplatform.edge.neighbours import Neighbours
 from ucplatform.edge.prologue import Prologue
 from ucplatform.edge.reception import NO_CREDENTIALS, Reception
 from ucplatform.edge.store import Store
@@ -70,8 +71,10 @@ class Switchboard:
         journal: Journal,
         media: MediaClient,
         loop: asyncio.AbstractEventLoop,
+        neighbours: Neighbours,
     ) -> None:
         self._house = house
+        self._neighbours = neighbours
         self._loop = loop
         self._accounts = accounts
         self._media = media
@@ -175,6 +178,11 @@ class Switchboard:
             log.refused("malformed", why=error.reason, remote=hostport(flow.remote), transport=flow.transport)
             self._run(self._endpoint.receive(data, flow, now))
             return
+        if self._neighbours.needed and not flow.edge:
+            whose = self._neighbours.look(message, data, flow)
+            if whose is None:
+                return
+            flow = whose
         self._trace_message(message, "in", flow, data)
         self._run(self._endpoint.deliver(message, flow, now))
 

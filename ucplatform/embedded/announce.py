@@ -3,7 +3,7 @@
 from typing import Any
 
 from ucplatform.embedded.address import Address
-from ucplatform.settings import own_addresses
+from ucplatform.machine import own_addresses
 
 EVERY_ADDRESS = ("0.0.0.0", "::")
 

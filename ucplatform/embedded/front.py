@@ -17,12 +17,12 @@ LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
 @dataclass(frozen=True, slots=True)
 class Front:
     """`names` are what this machine is called, most public first; `public_name` gets a certificate from Let's
-    Encrypt; `trusted` are addresses of proxies whose X-Forwarded-For is believed."""
+    Encrypt; `edges` are balanced; `trusted` are addresses of proxies whose X-Forwarded-For is believed."""
 
     http: Address
     https: Address
     web: Address
-    edge: Address
+    edges: tuple[Address, ...]
     data: Path
     names: tuple[str, ...]
     public_name: str = ""
@@ -32,7 +32,8 @@ class Front:
         parts = [
             self._options(),
             SNIPPET.format(
-                edge=self._upstream(self.edge),
+                edges=" ".join(map(self._upstream, self.edges)),
+                balance=BALANCE if len(self.edges) > 1 else "",
                 web=self._upstream(self.web),
                 static=_quoted(self.data / "static"),
             ),
@@ -126,9 +127,9 @@ SNIPPET = """(house) {{
 		respond "ready" 200
 	}}
 	handle /sip {{
-		reverse_proxy {edge} {{
+		reverse_proxy {edges} {{
 			import told
-		}}
+{balance}		}}
 	}}
 	handle_path /static/* {{
 		root * {static}
@@ -155,4 +156,14 @@ SNIPPET = """(house) {{
 	header_up X-UC-Forwarded {{http.request.header.X-Forwarded-For}}
 	header_up X-UC-Local {{http.request.local.host}}
 }}
+"""
+
+# A browser's WebSockets all go to one edge while that is there: its session's cookie decides, of a telephone
+# its address. Whoever comes elsewhere is served as well, by way of the edge that has its calls.
+BALANCE = """			lb_policy header Cookie {
+				fallback client_ip_hash
+			}
+			lb_try_duration 3s
+			lb_try_interval 100ms
+			fail_duration 2s
 """

@@ -5,12 +5,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from ucplatform import settings as defaults
-from ucplatform.embedded import front, redis
+from ucplatform.embedded import edges, front, redis
 from ucplatform.embedded.address import Address, Port
 from ucplatform.embedded.plan import LAST_STAGE, Plan, Role
 from ucplatform.embedded.probe import BeatProbe, FrontProbe, HttpProbe, NgProbe, RedisProbe, redis_client
 from ucplatform.embedded.programs import caddy
+from ucplatform.machine import own_addresses
 
 PYTHON = (sys.executable, "-u")
 CELERY = (*PYTHON, "-m", "celery", "-A", "ucplatform.celery")
@@ -32,13 +32,19 @@ def plan(settings: Any) -> Plan:
         "UC_DATA_DIR": str(settings.UC_DATA_DIR),
         "REDIS_URL": settings.REDIS_URL,
         "UC_MEDIA_ADDRESSES": settings.UC_MEDIA_ADDRESSES,
+        "UC_ROLES": ",".join(settings.UC_ROLES),
     }
     return Plan(tuple(roles), settings.BASE_DIR, settings.UC_DATA_DIR, environment)
 
 
 def ports(settings: Any, *wanted: tuple[str, str]) -> tuple[Port, ...]:
     """(setting, udp or tcp) pairs as Ports."""
-    return tuple(Port(name, kind, Address.parse(getattr(settings, name))) for name, kind in wanted)
+    return tuple(port for name, kind in wanted for port in listeners(name, kind, getattr(settings, name)))
+
+
+def listeners(name: str, kind: str, text: str) -> list[Port]:
+    """The ports of one setting, which may list several addresses."""
+    return [Port(name, kind, Address.parse(item)) for item in text.split(",") if item.strip()]
 
 
 def socket_file(address: Address) -> Path | None:
@@ -63,9 +69,12 @@ def front_role(settings: Any) -> Role:
         http=http,
         https=Address.parse(settings.UC_HTTPS),
         web=Address.parse(settings.UC_WEB_SOCKET),
-        edge=Address.parse(settings.UC_EDGE_SOCKET),
+        edges=tuple(
+            Address.parse(edges.numbered(settings.UC_EDGE_SOCKET, place))
+            for place in range(settings.UC_EDGES)
+        ),
         data=settings.UC_DATA_DIR,
-        names=front.machine_names(settings.UC_DOMAIN, defaults.own_addresses(), settings.UC_ALLOWED_HOSTS),
+        names=front.machine_names(settings.UC_DOMAIN, own_addresses(), settings.UC_ALLOWED_HOSTS),
         public_name=os.environ.get("UC_PUBLIC_NAME", "").strip().lower(),
         trusted=tuple(settings.UC_SIP_TRUSTED),
     )
@@ -81,9 +90,8 @@ def front_role(settings: Any) -> Role:
 
 def python_roles(settings: Any) -> list[Role]:
     client = redis_client(settings.REDIS_URL)
-    web, edge = Address.parse(settings.UC_WEB_SOCKET), Address.parse(settings.UC_EDGE_SOCKET)
+    web = Address.parse(settings.UC_WEB_SOCKET)
     gateway = Address.parse(settings.UC_GATEWAY_NG)
-    sip = (("UC_SIP_UDP", "udp"), ("UC_SIP_TCP", "tcp"), ("UC_SIP_TLS", "tcp"), ("UC_EDGE_SOCKET", "tcp"))
     return [
         Role(
             name="web",
@@ -92,14 +100,7 @@ def python_roles(settings: Any) -> list[Role]:
             ports=ports(settings, ("UC_WEB_SOCKET", "tcp")),
             gone=socket_file(web),
         ),
-        Role(
-            name=f"edge-{settings.UC_EDGE_ID}",
-            command=(*PYTHON, "manage.py", "edge"),
-            probe=HttpProbe(edge.reachable, "/healthz"),
-            ports=ports(settings, *sip),
-            stage=0,
-            gone=socket_file(edge),
-        ),
+        *(edge_role(settings, place) for place in range(settings.UC_EDGES)),
         Role(
             name="gateway-1",
             command=(*PYTHON, "-m", "gateway"),
@@ -109,3 +110,22 @@ def python_roles(settings: Any) -> list[Role]:
         Role("worker", (*CELERY, *WORKER), BeatProbe(client, "uc:beat:worker"), environment=NO_CHECKS),
         Role("beat", (*CELERY, *BEAT), BeatProbe(client, "uc:beat:beat"), environment=NO_CHECKS),
     ]
+
+
+def edge_role(settings: Any, place: int) -> Role:
+    """The edge at `place` of this machine, from 0."""
+    own = edges.environment(settings, place, os.environ)
+    page = Address.parse(own["UC_EDGE_SOCKET"])
+    return Role(
+        name=f"edge-{own['UC_EDGE_ID']}",
+        command=(*PYTHON, "manage.py", "edge"),
+        probe=HttpProbe(page.reachable, "/healthz"),
+        ports=tuple(
+            port
+            for name in edges.LISTENS
+            for port in listeners(name, "udp" if name == "UC_SIP_UDP" else "tcp", own[name])
+        ),
+        environment=own,
+        stage=0,
+        gone=socket_file(page),
+    )
