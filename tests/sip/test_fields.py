@@ -252,6 +252,23 @@ def test_which_responses_want_a_prack():
     assert not fields.reliable(response(100, Require="100rel", RSeq="1"))
 
 
+@pytest.mark.parametrize(
+    ("value", "answer"),
+    [
+        ("application/sdp", True),
+        ("text/plain, Application / SDP;q=0.5", True),
+        ("application/*", True),
+        ("*/*;q=0.1", True),
+        ("text/nobodyKnowsThis", False),
+        ("", False),
+    ],
+)
+def test_who_names_what_it_takes_is_believed(value, answer):
+    """RFC 3261 section 20.1: an empty Accept takes nothing, an absent one SDP."""
+    assert fields.accepts(request(Accept=value), "application/sdp") is answer
+    assert fields.accepts(request(), "application/sdp")
+
+
 # ---- hostile values
 
 PARSERS = [*(kind.parse for kind in VALUES), parse_rseq, parse_flag]

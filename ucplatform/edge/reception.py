@@ -13,9 +13,11 @@ from ucplatform.pbx import registrar, routing
 from ucplatform.pbx.access import Denied, Gatekeeper, Granted
 from ucplatform.pbx.call import ALLOW, PRODUCT
 from ucplatform.pbx.inputs import DeviceBack, InDialog, InviteIn, LegMoved, ReplaceIn
+from ucplatform.pbx.invite import SDP
 from ucplatform.pbx.leg import Leg
 from ucplatform.pbx.ports import Directory, House
 from ucplatform.pbx.registrar import Binding
+from ucplatform.sip import fields, multipart
 from ucplatform.sip.commands import Key, RequestReceived
 from ucplatform.sip.errors import ParseError
 from ucplatform.sip.flow import Flow, hostport
@@ -146,11 +148,8 @@ class Reception:
 
     def _invite(self, event: RequestReceived) -> None:
         request, flow = event.request, event.flow
-        granted = self._grant(event)
+        granted = self._grant(event) if self._talks_sdp(event) else None
         if granted is None:
-            return
-        if request.content_type not in (None, "application/sdp"):
-            self._answer(event, 415, (("Accept", "application/sdp"),))
             return
         if request.replaces is not None:
             self._replace(event, granted)
@@ -161,6 +160,22 @@ class Reception:
         if isinstance(route, routing.ToExtension):
             devices = self._devices.named(gruu) if gruu else self._devices.of(route.account.number)
         self._calls.open(self._house(), InviteIn(event.key, request, flow, granted.account, route, devices))
+
+    def _talks_sdp(self, event: RequestReceived) -> bool:
+        """Whether its body can be read and ours will be; if not it is answered, without a challenge first:
+        credentials would change nothing (RFC 3261 8.2.3, 21.4.7; RFC 4475 3.3.6, 3.3.15)."""
+        try:
+            foreign = multipart.unknown(event.request, {SDP})
+        except ParseError as error:
+            self._answer(event, error.status or 400)
+            return False
+        if foreign is not None:
+            self._answer(event, 415, (("Accept", SDP),))
+        elif not fields.accepts(event.request, SDP):
+            self._answer(event, 406)
+        else:
+            return True
+        return False
 
     def _replace(self, event: RequestReceived, granted: Granted) -> None:
         """Only the account whose leg it is may take it over (RFC 3891 section 3)."""

@@ -160,3 +160,11 @@ def reliable(response: Response) -> bool:
     if not 100 < response.status < 200 or "require" not in response.headers:
         return False
     return "100rel" in response.require and rseq(response) is not None
+
+
+def accepts(message: Message, media_type: str) -> bool:
+    """Whether an answer may have that media type (RFC 3261 section 20.1); who names none takes it."""
+    if "accept" not in message.headers:
+        return True
+    ranges = {"".join(value.partition(";")[0].split()).lower() for value in message.headers.values("accept")}
+    return not ranges.isdisjoint((media_type, f"{media_type.partition('/')[0]}/*", "*/*"))
