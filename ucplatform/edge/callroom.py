@@ -150,7 +150,8 @@ class CallRoom:
         if call.state != "talking":
             self._line.set_timer((TIMER, call.id, RESTARTED), RESTART_SECONDS)
             return
-        for flow_id in {leg.flow.id for leg in call.legs.values() if leg.browser}:
+        # Connections of other edges outlive us; what became of them is asked when they are met.
+        for flow_id in {leg.flow.id for leg in call.legs.values() if leg.browser and not leg.flow.edge}:
             self.feed(call, FlowLost(flow_id))
 
     async def stop(self) -> None:

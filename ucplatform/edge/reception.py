@@ -232,10 +232,10 @@ class Reception:
 
 def at_home(leg: Leg, flow: Flow) -> bool:
     """Whether a request for the leg's dialog came the leg's own way: its flow, or its address (not by
-    WebSocket)."""
-    if flow.id == leg.flow.id:
+    WebSocket). A connection to a proxy in front is shared by all behind it: there the address counts."""
+    if flow.id == leg.flow.id and flow.source is None:
         return True
-    return not flow.websocket and not leg.flow.websocket and flow.remote[0] == leg.flow.remote[0]
+    return not flow.websocket and not leg.flow.websocket and flow.peer[0] == leg.flow.peer[0]
 
 
 def _refuse(reason: str, event: RequestReceived, username: str | None = None) -> None:

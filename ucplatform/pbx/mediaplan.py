@@ -38,7 +38,7 @@ def _seen(leg: Leg) -> Command:
     """
     if leg.browser:
         return {}
-    address = leg.flow.remote[0]
+    address = leg.flow.peer[0]
     return {"received-from": ["IP6" if ":" in address else "IP4", address]}
 
 

@@ -39,7 +39,7 @@ def _party(leg: Leg) -> dict[str, Any]:
         "name": leg.name,
         "extension": leg.extension,
         "device": leg.device,
-        "address": leg.flow.remote[0],
+        "address": leg.flow.peer[0],
         "user_agent": leg.user_agent,
     }
 
@@ -67,7 +67,7 @@ def _leg(leg: Leg) -> dict[str, Any]:
         "role": leg.role,
         "number": leg.number,
         "device": leg.device,
-        "address": leg.flow.remote[0],
+        "address": leg.flow.peer[0],
         "transport": leg.flow.transport,
         "user_agent": leg.user_agent,
         "codec": codec,
