@@ -81,7 +81,8 @@ class Endpoint:
         rng: random.Random | None = None,
         limit: int = LIMIT,
     ) -> None:
-        """`edge_id` goes into every branch; beyond `limit` transactions new requests get a 503."""
+        """`edge_id` goes into every branch; beyond `limit` transactions requests get a 503, those of dialogs
+        beyond twice as many."""
         self.edge_id = edge_id
         self.timing = timing
         self.limit = limit
@@ -127,9 +128,9 @@ class Endpoint:
             return []
         try:
             back = way_back(stamped(request, request.via, flow), flow)
-            return [Send(back, make_response(request, error.status, error.reason or None))]
-        except SipError:  # not even its Via can be read
-            return []
+        except SipError:  # not even its Via can be read: the way it came (RFC 4475 3.1.2.1, 3.1.2.16)
+            back = flow
+        return [Send(back, make_response(request, error.status, error.reason or None))]
 
     def _request(self, request: Request, flow: Flow, now: float) -> list[Command]:
         via, method = request.via, request.method
@@ -158,7 +159,8 @@ class Endpoint:
 
     def _refusal(self, request: Request) -> Response | None:
         """The stateless answer to a request that starts no transaction, None for a welcome one."""
-        if len(self._transactions) >= self.limit:
+        # Dialogs are to go on when newcomers cannot: room is kept for them.
+        if len(self._transactions) >= (2 * self.limit if request.to_tag else self.limit):
             return make_response(request, 503, headers=(("Retry-After", "10"),))
         if request.method == "PRACK" and not self._reliable.awaits(request):
             return make_response(request, 481)
@@ -173,6 +175,10 @@ class Endpoint:
         if breadth is not None and breadth.value == 0 and request.method == "INVITE":  # RFC 5393 5.3.3
             return make_response(request, 440)
         return None
+
+    def serves(self, key: Key) -> bool:
+        """Whether a request with this server_key() came before and is still known."""
+        return key in self._transactions
 
     def _is_merged(self, request: Request) -> bool:
         """Whether this request came before by another way (8.2.2.2).
