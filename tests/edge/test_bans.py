@@ -40,7 +40,7 @@ def fail(
 
 def test_five_failures_in_a_minute_close_the_account_to_the_address(bans, clock, lines):
     fail(bans, 4)
-    assert not bans.refuses(ATTACKER, "100") and not bans
+    assert not bans.refuses(ATTACKER, "100") and not bans.concerns(ATTACKER)
     fail(bans, 1)
     assert bans.refuses(ATTACKER, "100")
     assert not bans.refuses(ATTACKER, "101") and not bans.refuses("127.0.0.1", "100")
@@ -56,19 +56,19 @@ def test_failures_apart_do_not_add_up(bans, clock):
     for _ in range(20):
         fail(bans, 1)
         clock.now += 15.1
-    assert not bans
+    assert not bans.running() and not bans.concerns(ATTACKER)
 
 
 def test_what_answers_no_challenge_of_ours_bans_nobody(bans):
     fail(bans, 500, answered=False)
-    assert not bans and not bans.blocked(ATTACKER)
+    assert not bans.running() and not bans.concerns(ATTACKER)
 
 
 def test_a_good_sign_in_ends_the_count(bans):
     for _ in range(10):
         fail(bans, 4)
         bans.registered(ATTACKER, "100")
-    assert not bans
+    assert not bans.running() and not bans.concerns(ATTACKER)
 
 
 def test_each_ban_is_twice_as_long_up_to_a_day_and_a_quiet_day_is_forgiven(bans, clock):
@@ -105,7 +105,7 @@ def test_an_address_from_which_somebody_signs_in_well_is_never_banned_whole(bans
 def test_a_proxy_in_front_is_never_banned(bans):
     for number in range(10):
         fail(bans, host="10.0.0.1", account=str(number))
-    assert not bans
+    assert not bans.running() and not bans.concerns(ATTACKER)
 
 
 def test_a_subscriber_of_ipv6_is_a_64(bans):
@@ -122,6 +122,7 @@ def test_an_administrator_lifts_all_bans_of_an_address(bans, lines):
     assert bans.blocked(ATTACKER) and len(bans.running()) == 7
     assert bans.lift(ATTACKER) == 6
     assert not bans.blocked(ATTACKER) and not bans.refuses(ATTACKER, "100")
+    assert not bans.concerns(ATTACKER) and bans.concerns("192.0.2.9")
     assert bans.refuses("192.0.2.9", "100") and bans.lift("198.51.100.1") == 0
     assert "ban-lifted address=127.0.0.2 bans=6" in lines.lines
 
@@ -133,7 +134,7 @@ def test_a_flood_of_names_and_addresses_fills_no_memory(bans, monkeypatch):
         fail(bans, account=f"{number}\udcff" + "x" * 5000)
         bans.failed(f"198.51.100.{number}", "100", True)
         bans.registered(f"203.0.113.{number}", "100")
-    for table in ("_bans", "_failures", "_failed", "_good", "_addresses"):
+    for table in ("_bans", "_concerned", "_failures", "_failed", "_good", "_addresses"):
         assert len(getattr(bans, table)) <= 50, table
     assert all(len(ban.account) <= 64 and ban.account.isascii() for ban in bans.running())
 

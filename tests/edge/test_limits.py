@@ -69,9 +69,9 @@ def test_whoever_signs_in_gets_back_what_the_challenge_took() -> None:
     counted = strangers()
     for number in range(50):
         assert counted.take("192.0.2.1", False, 10.0), number
-        counted.give_back("192.0.2.1", False, 10.0)
+        counted.give_back("192.0.2.1", False)
     for _ in range(9):
-        counted.give_back("192.0.2.1", False, 10.0)  # never more than the burst
+        counted.give_back("192.0.2.1", False)  # never more than the burst
     assert sum(counted.take("192.0.2.1", False, 10.0) for _ in range(9)) == 3
 
 
@@ -97,5 +97,5 @@ def test_an_office_behind_one_address_passes_the_usual_limits() -> None:
         assert counted.take("192.0.2.1", False, now), number
         waiting += 1
         if waiting == 100:  # so many are between their challenge and their credentials
-            counted.give_back("192.0.2.1", False, now)
+            counted.give_back("192.0.2.1", False)
             waiting -= 1

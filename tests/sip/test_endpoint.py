@@ -115,6 +115,16 @@ def test_beyond_the_limit_requests_get_503_without_state():
     ]  # known ones go on
 
 
+def test_beyond_the_limit_dialogs_go_on_until_memory_is_at_stake():
+    one = endpoint(limit=1)
+    one.receive(wire(), UDP, 0.0)
+    bye = wire("BYE", branch="z9hG4bK-2", to_tag="b")
+    assert one.serves(("s", "z9hG4bK-1", "192.0.2.1:5060", "INVITE"))
+    assert responses(one.receive(bye, UDP, 0.0)) == [] and len(one) == 2
+    again = one.receive(wire("BYE", branch="z9hG4bK-3", to_tag="c"), UDP, 0.0)
+    assert responses(again) == [503]
+
+
 @pytest.mark.parametrize(
     "damage",
     [

@@ -77,6 +77,8 @@ class Bans:
         self._clock = clock
         #: running bans, and those over that make the next one longer
         self._bans: OrderedDict[Pair, Ban] = OrderedDict()
+        #: how many of them each address has
+        self._concerned: dict[str, int] = {}
         #: addresses banned for all accounts, until when: what every message is held against
         self._addresses: dict[str, float] = {}
         self._failures: OrderedDict[Pair, list[float]] = OrderedDict()
@@ -101,10 +103,6 @@ class Bans:
 
     # -- asked -------------------------------------------------------------------------------------
 
-    def __bool__(self) -> bool:
-        """Whether anything is kept at all: False lets every other question be left out."""
-        return bool(self._bans)
-
     def blocked(self, host: str) -> bool:
         """Whether everything from `host` is dropped unread."""
         if not self._addresses:
@@ -117,6 +115,10 @@ class Bans:
             return True
         del self._addresses[address]
         return False
+
+    def concerns(self, host: str) -> bool:
+        """Whether there is a ban for anything from `host`: if not, no other question needs to be asked."""
+        return bool(self._concerned) and subscriber(host) in self._concerned
 
     def refuses(self, host: str, account: str) -> bool:
         """Whether `account` is closed to `host`."""
@@ -166,11 +168,9 @@ class Bans:
         address = subscriber(host.strip("[]").removesuffix("/64"))
         lifted = [pair for pair in self._bans if pair[0] == address]
         for pair in lifted:
-            del self._bans[pair]
-            self._store.delete(_key(pair))
+            self._forget(pair)
         for pair in [pair for pair in self._failures if pair[0] == address]:
             del self._failures[pair]
-        self._addresses.pop(address, None)
         self._failed.pop(address, None)
         log.info("ban-lifted", address=address, bans=len(lifted))
         return len(lifted)
@@ -195,6 +195,8 @@ class Bans:
             return
         if len(self._bans) >= TABLE:
             self._forget_oldest(now)
+        if pair not in self._bans:
+            self._concerned[ban.address] = self._concerned.get(ban.address, 0) + 1
         self._bans[pair] = ban
         self._bans.move_to_end(pair)
         if not ban.account and ban.until > now:
@@ -203,10 +205,18 @@ class Bans:
     def _forget_oldest(self, now: float) -> None:
         """Make room: bans that are over go first, then the one made the longest time ago."""
         over = next((pair for pair, ban in self._bans.items() if ban.until <= now), None)
-        pair = over if over is not None else next(iter(self._bans))
+        self._forget(over if over is not None else next(iter(self._bans)))
+
+    def _forget(self, pair: Pair) -> None:
         del self._bans[pair]
-        if not pair[1]:
-            self._addresses.pop(pair[0], None)
+        address, account = pair
+        left = self._concerned[address] - 1
+        if left:
+            self._concerned[address] = left
+        else:
+            del self._concerned[address]
+        if not account:
+            self._addresses.pop(address, None)
         self._store.delete(_key(pair))
 
 

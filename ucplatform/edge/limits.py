@@ -107,10 +107,11 @@ class Strangers:
         self._keep(host, reliable, left - 1.0, now)
         return True
 
-    def give_back(self, host: str, reliable: bool, now: float) -> None:
+    def give_back(self, host: str, reliable: bool) -> None:
         """What a request took was well spent: its sender signed in."""
-        if (host, reliable) in self._buckets:
-            self._keep(host, reliable, self._left(host, reliable, now) + 1.0, now)
+        found = self._buckets.get((host, reliable))
+        if found is not None:
+            self._buckets[host, reliable] = (min(found[0] + 1.0, self._burst), found[1])
 
     def _left(self, host: str, reliable: bool, now: float) -> float:
         found = self._buckets.get((host, reliable))
@@ -119,7 +120,7 @@ class Strangers:
         return min(self._burst, found[0] + (now - found[1]) * self._rate)
 
     def _keep(self, host: str, reliable: bool, left: float, now: float) -> None:
-        self._buckets[host, reliable] = (min(left, self._burst), now)
+        self._buckets[host, reliable] = (left, now)
         self._buckets.move_to_end((host, reliable))
         if len(self._buckets) > self._kept:
             self._buckets.popitem(last=False)

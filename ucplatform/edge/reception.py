@@ -9,6 +9,7 @@ from ucplatform.edge import log
 from ucplatform.edge.callroom import CallRoom
 from ucplatform.edge.challenges import LIMIT, PATIENCE, Challenges
 from ucplatform.edge.devices import Devices
+from ucplatform.edge.porter import Porter
 from ucplatform.pbx import registrar, routing
 from ucplatform.pbx.access import Denied, Gatekeeper, Granted
 from ucplatform.pbx.call import ALLOW, PRODUCT
@@ -57,6 +58,7 @@ class Reception:
         house: Callable[[], House],
         directory: Directory,
         gatekeeper: Gatekeeper,
+        porter: Porter,
         devices: Devices,
         calls: CallRoom,
     ) -> None:
@@ -64,6 +66,7 @@ class Reception:
         self._house = house
         self._directory = directory
         self._gatekeeper = gatekeeper
+        self._porter = porter
         self._devices = devices
         self._calls = calls
         self._challenges = Challenges()
@@ -96,8 +99,9 @@ class Reception:
     def _grant(self, event: RequestReceived) -> Granted | None:
         """The account behind a request, or None after it was challenged or refused (one log line)."""
         now = self._desk.now()
-        verdict = self._gatekeeper.check(event.request, event.flow, now)
+        verdict = self._gatekeeper.check(event.request, event.flow, now, self._porter.peer(event.flow))
         if isinstance(verdict, Denied):
+            self._porter.failed(event.flow, verdict.username, verdict.guess)
             if verdict.why is not None:
                 _refuse(verdict.why, event, username=verdict.username)
             if event.request.method == "INVITE" and not verdict.username:
@@ -107,6 +111,7 @@ class Reception:
             self._desk.respond(event.key, verdict.response)
             return None
         self._challenges.answered(event)
+        self._porter.signed_in(event.flow, verdict.account.number)
         return verdict
 
     def _await_credentials(self, event: RequestReceived, now: float) -> None:

@@ -10,11 +10,15 @@ from typing import Any
 
 from ucplatform.edge import log
 from ucplatform.edge.accounts import Accounts
+from ucplatform.edge.bans import Bans
 from ucplatform.edge.callroom import TIMER, CallRoom
 from ucplatform.edge.clock import Clock
 from ucplatform.edge.devices import Devices
 from ucplatform.edge.journal import Journal
+from ucplatform.edge.limits import Limits
 from ucplatform.edge.neighbours import Neighbours
+from ucplatform.edge.overload import Watch
+from ucplatform.edge.porter import Porter
 from ucplatform.edge.prologue import Prologue
 from ucplatform.edge.reception import NO_CREDENTIALS, Reception
 from ucplatform.edge.store import Store
@@ -85,6 +89,8 @@ class Switchboard:
         self._prologue = Prologue()
         self._clock = Clock(loop, self._fire)
         self._gatekeeper = Gatekeeper(house.domain, NonceIssuer(secret), accounts, page_password)
+        self._porter = Porter(self, Bans(store, exempt=self.trusts), Limits())
+        self._watch: Watch | None = None
         self.devices = Devices(store, self.house, self._probe, secret)
         self.calls = CallRoom(self, store=store, trace=trace, journal=journal, media=media)
         self._reception = Reception(
@@ -92,6 +98,7 @@ class Switchboard:
             house=self.house,
             directory=accounts,
             gatekeeper=self._gatekeeper,
+            porter=self._porter,
             devices=self.devices,
             calls=self.calls,
         )
@@ -102,11 +109,20 @@ class Switchboard:
         """Take up the state of an earlier life; from here on messages may come."""
         self._transports = transports
         self.take_options(self._accounts.options)
+        await self._porter.bans.start()
         await self.devices.start()
+        for binding in self.devices.registrar.everything():
+            self._porter.bans.registered(binding.flow.peer[0], binding.number)
         await self.calls.start(self._house)
         await self._media.subscribe(self.calls.media_event)
+        self._watch = Watch(
+            self._porter.overload, self._loop, queued=transports.queued, media=self._media.behind
+        )
+        self._watch.start()
 
     async def stop(self) -> None:
+        if self._watch is not None:
+            self._watch.stop()
         self._clock.stop()
         await self.devices.stop()
         await self.calls.stop()
@@ -116,6 +132,7 @@ class Switchboard:
 
     def take_options(self, options: Mapping[str, Any]) -> None:
         """An administrator changed a setting; calls under way keep what they began with."""
+        self._porter.take_options(options)
         self._gatekeeper.offer_sha256 = bool(options.get("offer_sha256", 0))
         self._house = replace(
             self._house,
@@ -163,6 +180,8 @@ class Switchboard:
                 self.calls.feed(call, HangUp("ended_by_house"))
         elif kind == "accounts-changed":
             self._accounts.refresh()
+        elif kind == "lift-bans":
+            self._porter.bans.lift(str(command.get("address", "")))
         else:
             raise ValueError(f"unknown command {kind!r}")
 
@@ -170,21 +189,43 @@ class Switchboard:
 
     def on_data(self, data: bytes, flow: Flow) -> None:
         """One complete message. What cannot be read is answered without state or dropped, in one log line."""
+        if not flow.edge:
+            answer = self._porter.turns_away(data, flow)
+            if answer is not None:
+                self._dismiss(answer, flow)
+                return
         now = self._loop.time()
         try:
             message = parse_message(data)
             validate(message)
         except ParseError as error:
-            log.refused("malformed", why=error.reason, remote=hostport(flow.remote), transport=flow.transport)
-            self._run(self._endpoint.receive(data, flow, now))
+            if self._porter.hears(flow, now):
+                remote = hostport(flow.remote)
+                log.refused("malformed", why=error.reason, remote=remote, transport=flow.transport)
+                self._run(self._endpoint.receive(data, flow, now))
             return
         if self._neighbours.needed and not flow.edge:
             whose = self._neighbours.look(message, data, flow)
             if whose is None:
                 return
             flow = whose
+        if isinstance(message, Request) and not self._comes_in(message, flow, now):
+            return
         self._trace_message(message, "in", flow, data)
         self._run(self._endpoint.deliver(message, flow, now))
+
+    def _comes_in(self, request: Request, flow: Flow, now: float) -> bool:
+        """Whether a request gets as far as the endpoint."""
+        if self._porter.ignores(request, flow, now):
+            return False
+        refusal = self._porter.refusal(request, flow)
+        if refusal is not None:
+            self._run(self._endpoint.send_stateless(refusal, flow))
+        return refusal is None
+
+    def _dismiss(self, answer: bytes, flow: Flow) -> None:
+        if answer and self._transports is not None:
+            self._transports.send(flow, answer)
 
     def _trace_message(self, message: Request | Response, direction: str, flow: Flow, data: bytes) -> None:
         try:
@@ -278,6 +319,20 @@ class Switchboard:
         call = self.calls.calls.get(name)
         if call is not None:
             self.calls.feed(call, NoReply(first, second, status))
+
+    # -- what the porter asks (porter.World) -------------------------------------------------------
+
+    def trusts(self, host: str) -> bool:
+        return self._transports is not None and self._transports.admission.trusts(host)
+
+    def serves(self, key: Key) -> bool:
+        return self._endpoint.serves(key)
+
+    def is_registered(self, number: str, flow: Flow) -> bool:
+        return any(binding.flow.id == flow.id for binding in self.devices.of(number))
+
+    def claims(self, request: Request) -> str:
+        return self._gatekeeper.claims(request)
 
     # -- what calls want (callroom.Line, reception.Desk) -------------------------------------------
 

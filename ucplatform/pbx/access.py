@@ -17,6 +17,7 @@ from ucplatform.sip.digest import (
     ha1,
     verify,
 )
+from ucplatform.sip.errors import ParseError
 from ucplatform.sip.flow import Flow
 from ucplatform.sip.message import Request, Response, make_response
 
@@ -110,6 +111,14 @@ class Gatekeeper:
                 make_response(request, 403, "From Is Not Yours"), "foreign-from", credentials.username
             )
         return Granted(secret.account, secret.session)
+
+    def claims(self, request: Request) -> str:
+        """Who the sender of a validated request says to be, by its credentials or else by its From."""
+        try:
+            credentials = self._credentials(request)
+        except ParseError:
+            credentials = None
+        return credentials.username if credentials is not None else request.from_.uri.username
 
     def flow_lost(self, flow_id: str) -> None:
         """A page's credential ends with its flow."""
