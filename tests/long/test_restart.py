@@ -1,10 +1,12 @@
-"""A process dies under calls that people are in: they hear each other on, either side can hang up, everybody
-is still registered, and each call is in the history once."""
+"""A process dies under calls that people are in: they hear each other on, either side can hold, resume and
+hang up, everybody is still registered, and each call is in the history once."""
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -16,6 +18,7 @@ from tests.e2e.conftest import MakePhone
 from tests.e2e.instance import Instance, Person
 from tests.e2e.sipp import Sipp
 from tests.e2e.wait import until
+from tests.long.agents import Refused, Talk, UdpAgent
 from tests.long.house import House, variant
 
 CALLS = 10  # that callers end, and as many that callees end
@@ -171,3 +174,95 @@ def test_redis_killed_during_calls_ends_none(
     caller.hang_up()
     callee.wait_ended()
     assert house.wait_records([first], 1)[0]["hung_up_by"] == "caller"
+
+
+MANY = 200
+AT_ONCE = 20  # calls that are being set up, or held and resumed, at a time
+ENOUGH = 0.99  # of the calls
+IN_TIME = 3.0  # seconds that each of hold, resume and hang-up may take
+
+
+class Party:
+    """Two hundred who call, two hundred who are called; all of them registered."""
+
+    def __init__(self, house: House) -> None:
+        self.house = house
+        self.calling, self.called = house.crowd(MANY), house.crowd(MANY)
+        self.pairs: list[tuple[Talk, Talk]] = []
+
+    async def begin(self) -> None:
+        server, domain = self.house.instance.sip, self.house.instance.domain
+        self.callers = await UdpAgent.open(server, domain)
+        self.callees = await UdpAgent.open(server, domain)
+        gate = asyncio.Semaphore(AT_ONCE)
+
+        async def arrive(caller: Person, callee: Person) -> None:
+            async with gate:
+                await self.callees.register(callee)
+                await self.callers.register(caller)
+                talk = await self.callers.call(caller, callee.number)
+            theirs = next(t for t in self.callees.talks.values() if t.number == callee.number)
+            self.pairs.append((talk, theirs))
+
+        await asyncio.gather(*map(arrive, self.calling, self.called))
+
+    async def go_on(self) -> list[float]:
+        """Every call is held and resumed from both sides and hung up, by the callers and the callees in turn.
+        The slowest step of each call that went as it should, seconds."""
+
+        gate = asyncio.Semaphore(AT_ONCE)
+
+        async def in_turn(number: int, sides: tuple[Talk, Talk]) -> float:
+            async with gate:
+                return await one(number, sides)
+
+        async def one(number: int, sides: tuple[Talk, Talk]) -> float:
+            slowest = 0.0
+            for talk, other in (sides, sides[::-1]):
+                for direction, answer in (("sendonly", "recvonly"), ("sendrecv", "sendrecv")):
+                    begun = time.monotonic()
+                    assert await talk.describe(direction) == answer
+                    slowest = max(slowest, time.monotonic() - begun)
+                    assert other.theirs == direction
+            talk, other = sides if number % 2 else sides[::-1]
+            begun = time.monotonic()
+            await talk.hang_up()
+            await asyncio.wait_for(other.ended.wait(), IN_TIME)
+            return max(slowest, time.monotonic() - begun)
+
+        going = [in_turn(number, sides) for number, sides in enumerate(self.pairs)]
+        done = await asyncio.gather(*going, return_exceptions=True)
+        for error in done:
+            if not isinstance(error, float | Refused | AssertionError | TimeoutError):
+                raise error
+        return [took for took in done if isinstance(took, float)]
+
+    def close(self) -> None:
+        self.callers.close()
+        self.callees.close()
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL], ids=["stopped", "killed"])
+async def test_after_a_restart_200_calls_are_held_resumed_and_hung_up_in_time(
+    house: House, number: signal.Signals
+):
+    party = Party(house)
+    await party.begin()
+    try:
+        await asyncio.to_thread(until, lambda: house.talking() >= MANY, 20, "all stored as talking", 0.2)
+        registered = house.registrations()
+        assert {person.number for person in (*party.calling, *party.called)} <= registered.keys()
+        begun = time.monotonic()
+        await asyncio.to_thread(house.end, "edge-1", number)
+        away = time.monotonic() - begun
+        assert registered.items() <= house.registrations().items()
+        assert house.edge()["registrations"] >= len(registered)
+        took = await party.go_on()
+    finally:
+        party.close()
+    in_time = [seconds for seconds in took if seconds <= IN_TIME]
+    print(
+        f"edge away for {away:.1f} s; {len(in_time)} of {MANY} calls in time, slowest step {max(took):.2f} s"
+    )
+    assert len(in_time) >= ENOUGH * MANY
