@@ -24,11 +24,12 @@ def main(arguments: list[str]) -> int:
         runs = [("long tests", ["-m", "long", "--timeout", str(LONG_TIMEOUT_S), *chosen])]
     else:
         runs = [
-            ("units", ["-m", "not long and not e2e", "-n", str(os.cpu_count() or 2), *arguments]),
+            # Two for each core: half of these tests wait for a timer or another process.
+            ("units", ["-m", "not long and not e2e", "-n", str(2 * (os.cpu_count() or 1)), *arguments]),
             # Each worker has a house of its own; a file's tests stay together.
             (
                 "end to end",
-                ["-m", "e2e and not long and not alone", "-n", "2", "--dist", "loadfile", *arguments],
+                ["-m", "e2e and not long and not alone", "-n", "3", "--dist", "loadfile", *arguments],
             ),
             ("alone", ["-m", "alone and not long", *arguments]),
         ]

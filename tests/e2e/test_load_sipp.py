@@ -15,7 +15,7 @@ from tests.ports import PortBlock
 pytestmark = pytest.mark.alone  # a loaded machine answers late, and SIPp counts that as a failure
 
 CALLS = 500
-RATE = 30  # new calls a second
+RATE = 60  # new calls a second
 CALLEES = 100  # extensions that each behaviour has for itself
 COUNT = """
 from ucplatform.calls.models import Call
