@@ -205,6 +205,54 @@ async def test_closing_a_flow_sends_what_is_queued(station) -> None:
     assert await lost(edge) == (flow, "signed out")
 
 
+def with_via(sent_by: str, alias: str = ";alias") -> bytes:
+    return REQUEST.replace(b"client.invalid;", f"{sent_by}{alias};".encode())
+
+
+async def test_a_connection_that_its_peer_offers_is_used_for_requests_to_it(station) -> None:
+    """RFC 5923: `alias` in the Via, and the address in it is the peer's own."""
+    edge: Station = await station(TCP)
+    async with connect(edge.address("tcp")) as (reader, writer):
+        writer.write(with_via("127.0.0.1:5099"))
+        await answer(reader)
+        flow = await edge.transports.connect("tcp", ("127.0.0.1", 5099))
+        assert flow == edge.responder.flows[0] and edge.transports.send(flow, REQUEST)
+        assert (await answer(reader)).startswith(b"OPTIONS")
+    await lost(edge)
+    with pytest.raises(OSError):  # it is gone, and nobody listens there
+        await edge.transports.connect("tcp", ("127.0.0.1", 5099))
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        with_via("127.0.0.1:5099", alias=""),
+        with_via("127.0.0.2:5099"),
+        with_via("phone.test:5099"),
+        b"\r\n\r\n",
+    ],
+)
+async def test_nobody_gets_the_requests_for_another_address(station, first: bytes) -> None:
+    edge: Station = await station(TCP)
+    async with connect(edge.address("tcp")) as (reader, writer):
+        writer.write(first + REQUEST)
+        await reader.readuntil(b"SIP/2.0 200")
+        for host in ("127.0.0.1", "127.0.0.2"):
+            with pytest.raises(OSError):
+                await edge.transports.connect("tcp", (host, 5099))
+
+
+async def test_only_the_first_message_of_a_connection_can_offer_it(station) -> None:
+    edge: Station = await station(TCP)
+    async with connect(edge.address("tcp")) as (reader, writer):
+        for n in range(3):
+            writer.write(with_via(f"127.0.0.1:{5090 + n}"))
+            await answer(reader)
+        assert len(edge.transports._aliases) == 1
+    await lost(edge)
+    assert not edge.transports._aliases and not edge.transports._alias_of
+
+
 async def test_connects_once_to_each_remote(station) -> None:
     edge: Station = await station(TCP)
     other: Station = await station(TCP)

@@ -19,8 +19,9 @@ from ucplatform.edge.house import advertised
 from ucplatform.edge.journal import Journal, Record
 from ucplatform.edge.limits import Limits
 from ucplatform.edge.neighbours import Neighbours
+from ucplatform.edge.own_certificate import own_certificate
 from ucplatform.edge.store import Store
-from ucplatform.edge.tls import ServerContext, own_certificate
+from ucplatform.edge.tls import ServerContext
 from ucplatform.edge.trace import TraceWriter
 from ucplatform.edge.transports import ListenConfig, Transports
 from ucplatform.edge.websocket import SipConsumer
@@ -71,6 +72,7 @@ class Edge:
         self._ready = asyncio.Event()
         self._undo: list[Callable[[], Awaitable[object]]] = []
         self._switchboard: Any = None
+        self._certificates: ServerContext | None = None
         self.limits = limits or Limits()
         self.transports = Transports(
             on_data=lambda data, flow: self._switchboard.on_data(data, flow),
@@ -175,17 +177,25 @@ class Edge:
     def _listen_config(self) -> ListenConfig:
         settings = self._settings
         tls = parse_listen(settings.UC_SIP_TLS)
-        context = None
-        if tls:
-            certificate, key = settings.UC_TLS_CERT, settings.UC_TLS_KEY
-            if not (certificate and key):
-                certificate, key = own_certificate(self._data / "tls", certificate_names(settings))
-            context = ServerContext(Path(certificate), Path(key))
+        self._certificates = self._tls_certificates() if tls else None
         return ListenConfig(
             udp=parse_listen(settings.UC_SIP_UDP),
             tcp=parse_listen(settings.UC_SIP_TCP),
             tls=tls,
-            tls_context=context,
+            tls_context=self._certificates,
+        )
+
+    def _tls_certificates(self) -> ServerContext:
+        settings = self._settings
+        certificate, key = settings.UC_TLS_CERT, settings.UC_TLS_KEY
+        if not (certificate and key):
+            certificate, key = own_certificate(self._data / "tls", certificate_names(settings))
+        return ServerContext(
+            Path(certificate),
+            Path(key),
+            directory=Path(settings.UC_TLS_DIR) if settings.UC_TLS_DIR else None,
+            client_ca=Path(settings.UC_TLS_CLIENT_CA) if settings.UC_TLS_CLIENT_CA else None,
+            client_required=settings.UC_TLS_CLIENT_REQUIRED,
         )
 
     def _listening(self) -> dict[str, str]:
@@ -219,6 +229,8 @@ class Edge:
         around = self.neighbours.health()
         lacks = [*health["lacks"], *around["lacks"]]
         state = "degraded" if around["lacks"] and health["state"] == "ready" else health["state"]
+        if self._certificates is not None:
+            lacks += self._certificates.warnings()  # to be seen in time, but nothing is amiss yet
         return {**health, "state": state, "lacks": lacks, "edges": around["edges"], "pid": os.getpid()}
 
 

@@ -11,6 +11,7 @@ from typing import Protocol
 from ucplatform.edge import log
 from ucplatform.edge.addresses import family, unmapped
 from ucplatform.edge.limits import Admission, Limits
+from ucplatform.edge.tls import names_of
 from ucplatform.sip.errors import ParseError
 from ucplatform.sip.flow import Address, Flow, hostport
 from ucplatform.sip.framing import MessageBytes, Ping, StreamFramer
@@ -51,6 +52,8 @@ class Hub(Protocol):
 
     def opened(self, connection: Connection) -> None: ...
 
+    def introduced(self, connection: "StreamConnection", data: bytes) -> None: ...
+
     def lost(self, connection: Connection, reason: str) -> None: ...
 
 
@@ -72,6 +75,9 @@ class StreamConnection(asyncio.Protocol):
         self._framer = StreamFramer(hub.limits.max_message, hub.limits.max_headers)
         self._transport: asyncio.Transport | None = None
         self._reason: str | None = None
+        self._introduced = counted is None
+        #: names that its certificate proves, where we asked for one
+        self.names: list[str] = []
         self._loop = asyncio.get_running_loop()
         self.deadline: float | None = self._loop.time() + hub.limits.idle_s
 
@@ -82,6 +88,9 @@ class StreamConnection(asyncio.Protocol):
         remote = unmapped(transport.get_extra_info("peername"))
         self.flow = Flow(self._hub.new_id(self._kind), self._kind, local, remote)
         self._hub.opened(self)
+        if self._counted is not None and (proof := transport.get_extra_info("peercert")):
+            self.names = names_of(proof)
+            log.info("tls-client", names=",".join(self.names), **self._who())
 
     def data_received(self, data: bytes) -> None:
         if self._reason is not None:
@@ -93,6 +102,9 @@ class StreamConnection(asyncio.Protocol):
             return
         for event in events:
             if isinstance(event, MessageBytes):
+                if not self._introduced:
+                    self._introduced = True
+                    self._hub.introduced(self, event.data)
                 self._hub.deliver(event.data, self.flow)
             elif isinstance(event, Ping):
                 self.send(b"\r\n")
