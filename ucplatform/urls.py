@@ -5,11 +5,12 @@ from allauth.account.views import logout
 from django.contrib import admin
 from django.urls import include, path, re_path
 
-from ucplatform.web import health, metrics, views
+from ucplatform.web import bans, health, metrics, views
 from ucplatform.web.api import api
 
 # The administration signs in like everyone else: same lock-out, same second factor.
 admin.site.login = secure_admin_login(admin.site.login)
+admin.site.index_template = "web/admin_index.html"
 
 urlpatterns = [
     path("healthz", health.healthz),
@@ -18,6 +19,7 @@ urlpatterns = [
     path("api/v1/", api.urls),
     path("accounts/", include("allauth.urls")),
     path("admin/logout/", logout),  # through allauth too: its sign-out closes the person's lines
+    path("admin/bans/", admin.site.admin_view(bans.page), name="bans"),
     path("admin/", admin.site.urls),
     re_path(r"^(?!(?:api|accounts|admin|static|sip|events)(?:/|$))[a-z0-9/_-]*$", views.shell, name="shell"),
 ]

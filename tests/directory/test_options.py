@@ -15,6 +15,7 @@ def test_defaults():
         "grace_seconds": 8,
         "trace_retention_hours": 24,
         "offer_sha256": 0,
+        "silent_to_strangers": 0,
     }
 
 

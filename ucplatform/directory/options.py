@@ -46,5 +46,14 @@ OPTIONS: dict[str, Option] = {
         1,
         gettext_lazy("1: phones are also offered SHA-256 sign-in; some older ones then fail to register."),
     ),
+    "silent_to_strangers": Option(
+        0,
+        0,
+        1,
+        gettext_lazy(
+            "1: scanners, and requests for other domains than ours, get no answer at all. Phones must then "
+            "use the SIP domain or this machine's address as their server."
+        ),
+    ),
     "trace_retention_hours": Option(24, 1, 720, gettext_lazy("How long the messages of a call are kept.")),
 }

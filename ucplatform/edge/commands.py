@@ -1,9 +1,9 @@
 """The command stream of an edge: what web and workers ask of it (`uc:edge:<id>:commands`).
 
 An entry's fields are the command: `kind`, `id` when its sender may send it twice, and the arguments. Kinds:
-`session-ended` {session}, `hangup` {call}, `accounts-changed`. A command is acknowledged after it was
-executed and not executed again under the same id: at least once when the edge dies in between, exactly once
-otherwise.
+`session-ended` {session}, `hangup` {call}, `accounts-changed`, `lift-bans` {address}. A command is
+acknowledged after it was executed and not executed again under the same id: at least once when the edge dies
+in between, exactly once otherwise.
 """
 
 import asyncio

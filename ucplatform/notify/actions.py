@@ -5,6 +5,7 @@ Groups: `user.<id>` is every page of a person, `session.<tag>` the pages of one 
 arguments."""
 
 import json
+import time
 import uuid
 from collections.abc import Iterable, Mapping
 from functools import partial
@@ -72,6 +73,19 @@ def call_snapshots() -> list[dict[str, Any]]:
 def registered_devices() -> int:
     """Bindings of all numbers (`uc:reg:<number>@<edge>` holds a list for each)."""
     return sum(len(json.loads(text)) for text in adapter.read_prefix("uc:reg:").values())
+
+
+def bans() -> list[dict[str, Any]]:
+    """The bans that hold now, as the edges wrote them (`uc:ban:…`), those that end last first: {"address",
+    "account", "since", "until", "count"}."""
+    found = [json.loads(text) for text in adapter.read_prefix("uc:ban:").values()]
+    running = [ban for ban in found if ban["until"] > time.time()]
+    return sorted(running, key=lambda ban: -ban["until"])
+
+
+def lift_bans(address: str) -> None:
+    """End all bans of an address, at every edge."""
+    command_edge("lift-bans", address=address)
 
 
 def role_reports(roles: list[str]) -> dict[str, dict[str, Any]]:

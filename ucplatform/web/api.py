@@ -8,6 +8,7 @@ from ninja.security import SessionAuth
 
 from ucplatform.calls.api import router as calls
 from ucplatform.directory.api import router as directory
+from ucplatform.web.bans import router as bans
 
 log = logging.getLogger(__name__)
 
@@ -20,6 +21,7 @@ api = NinjaAPI(
 )
 api.add_router("", directory)
 api.add_router("", calls)
+api.add_router("", bans)
 
 
 @api.exception_handler(Exception)

@@ -24,10 +24,14 @@ def report() -> str:
     calls = [call.get("state", "") for call in notify.call_snapshots()]
     states = {state: float(calls.count(state)) for state in ("ringing", "talking")}
     ready = {name: float(role["state"] == "ready") for name, role in roles.items()}
+    accounts = [ban["account"] for ban in notify.bans()]
+    whole = accounts.count("")
+    bans = {"address": float(whole), "account": float(len(accounts) - whole)}
     lines = [
         *family("uc_role_ready", "gauge", "1 when the role is ready.", "role", ready),
         *family("uc_calls", "gauge", "Calls that are up, by state.", "state", states),
         *family("uc_registrations", "gauge", "Devices registered.", "", {"": notify.registered_devices()}),
+        *family("uc_bans", "gauge", "Bans that hold now.", "of", bans),
         *family("uc_calls_ended_total", "counter", "Calls ended.", "result", notify.ended_calls()),
     ]
     return "\n".join(lines) + "\n"
