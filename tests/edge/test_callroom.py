@@ -15,7 +15,8 @@ from ucplatform.pbx.call import Call
 from ucplatform.pbx.inputs import FlowLost, HangUp, InDialog, InviteIn, MediaDone, ReplaceIn, Reply
 from ucplatform.pbx.registrar import Binding
 from ucplatform.pbx.routing import ToExtension
-from ucplatform.sip.flow import Flow
+from ucplatform.sip.flow import Address, Flow
+from ucplatform.sip.locate import Target
 from ucplatform.sip.message import Request, make_response
 
 
@@ -27,7 +28,10 @@ class FarEnd:
         self.answers: list[int] = []
         self.timers: set[tuple[str, ...]] = set()
         self.closed: set[str] = set()
-        self.dialled: list[str] = []
+        self.dialled: list[Address] = []
+        self.deaf: set[Address] = set()
+        self.names: dict[str, list[str]] = {}
+        self.registered: dict[tuple[str, str], Flow] = {}
         self.moved = asyncio.Event()
 
     def send_request(self, request, flow, context):
@@ -56,9 +60,18 @@ class FarEnd:
     def call_opened(self, call_id, leg_id, invite):
         pass
 
-    async def dial(self, transport, uri):
-        self.dialled.append(str(uri))
-        return tcp_flow("tcp-new", uri.host)
+    def registered_flow(self, number, instance):
+        return self.registered.get((number, instance))
+
+    async def locate(self, uri, transport):
+        addresses = self.names.get(uri.host, [uri.host])
+        return [Target(transport, (address, uri.port or 5060), uri.host) for address in addresses]
+
+    async def dial(self, target):
+        self.dialled.append(target.address)
+        if target.address in self.deaf:
+            raise ConnectionRefusedError
+        return tcp_flow("tcp-new", target.address[0])
 
 
 def tcp_flow(name: str, host: str = "192.0.2.20") -> Flow:
@@ -149,7 +162,7 @@ async def test_a_bye_reaches_a_telephone_whose_connection_is_gone(room):
         while room.far.sent[-1][1].id != "tcp-new":
             room.far.moved.clear()
             await room.far.moved.wait()
-    assert room.far.sent[-1][0].method == "BYE" and room.far.dialled == ["sip:201@192.0.2.20:5066"]
+    assert room.far.sent[-1][0].method == "BYE" and room.far.dialled == [("192.0.2.20", 5066)]
 
 
 async def test_nobody_is_dialled_whose_contact_is_not_where_the_device_came_from(room):
@@ -158,6 +171,33 @@ async def test_nobody_is_dialled_whose_contact_is_not_where_the_device_came_from
     room.calls.feed(call, MediaDone("offer:leg2", {"sdp": sdp(1, 5000)}))
     await asyncio.gather(*room.calls._dials, return_exceptions=True)
     assert room.far.dialled == [] and call.legs["leg2"].failure == (503, "Unreachable")
+
+
+async def test_a_contact_may_be_a_name_that_leads_to_where_the_device_came_from(room):
+    room.far.closed.add("tcp-1")
+    room.far.names["phone.test"] = ["198.51.100.9", "192.0.2.20"]
+    call = room.dial(binding(flow=tcp_flow("tcp-1"))._replace(contact="sip:201@phone.test"))
+    room.calls.feed(call, MediaDone("offer:leg2", {"sdp": sdp(1, 5000)}))
+    await asyncio.gather(*room.calls._dials, return_exceptions=True)
+    assert room.far.dialled == [("192.0.2.20", 5060)] and room.far.sent[-1][1].id == "tcp-new"
+
+
+async def test_where_the_contact_does_not_answer_the_device_is_not_reached(room):
+    room.far.closed.add("tcp-1")
+    room.far.deaf.add(("192.0.2.20", 5060))
+    call = room.dial(binding(flow=tcp_flow("tcp-1")))
+    room.calls.feed(call, MediaDone("offer:leg2", {"sdp": sdp(1, 5000)}))
+    await asyncio.gather(*room.calls._dials, return_exceptions=True)
+    assert call.legs["leg2"].failure == (503, "Unreachable")
+
+
+async def test_a_device_that_has_registered_by_a_new_connection_is_reached_by_it(room):
+    call = room.talk(binding(flow=tcp_flow("tcp-1")))
+    room.far.closed.add("tcp-1")
+    room.far.registered["201", "<20>"] = tcp_flow("tcp-2")
+    room.calls.feed(call, HangUp("ended_by_house"))
+    assert room.far.sent[-1][0].method == "BYE" and room.far.sent[-1][1].id == "tcp-2"
+    assert room.far.dialled == []
 
 
 async def test_a_call_is_stored_until_its_record_is_written(room):

@@ -51,7 +51,8 @@ from ucplatform.pbx.inputs import (
 from ucplatform.pbx.leg import Leg
 from ucplatform.pbx.ports import House
 from ucplatform.sip.commands import Key
-from ucplatform.sip.flow import Flow
+from ucplatform.sip.flow import Flow, hostport
+from ucplatform.sip.locate import Target
 from ucplatform.sip.message import Request, Response, make_response
 from ucplatform.sip.uri import Uri
 
@@ -90,7 +91,9 @@ class Line(Protocol):
     def cancel_timer(self, key: Key) -> None: ...
     def is_open(self, flow: Flow) -> bool: ...
     def call_opened(self, call_id: str, leg_id: str, invite: Request) -> None: ...
-    async def dial(self, transport: str, uri: Uri) -> Flow: ...
+    def registered_flow(self, number: str, instance: str) -> Flow | None: ...
+    async def locate(self, uri: Uri, transport: str) -> list[Target]: ...
+    async def dial(self, target: Target) -> Flow: ...
 
 
 class CallRoom:
@@ -336,7 +339,7 @@ class CallRoom:
         leg = _leg(call, command.leg)
         if command.purpose == "invite":
             self._remember(call.id, leg.id, leg.sip_call_id, leg.local_tag)
-        if self._line.is_open(leg.flow) or leg.browser:
+        if self._line.is_open(leg.flow) or leg.browser or self._has_moved(call, leg):
             self._transmit(call, leg, command)
         else:
             task = asyncio.get_running_loop().create_task(self._dial(call, leg, command))
@@ -348,15 +351,21 @@ class CallRoom:
         if command.purpose == "invite":
             self._invites[call.id, leg.id] = key
 
+    def _has_moved(self, call: Call, leg: Leg) -> bool:
+        """The device's connection is gone, but it has registered anew by another one."""
+        flow = self._line.registered_flow(leg.extension or "", leg.instance)
+        if flow is not None:
+            leg.flow = flow
+            self._watch(call)
+        return flow is not None
+
     async def _dial(self, call: Call, leg: Leg, command: SendRequest) -> None:
         """The device's connection is gone: it is called at its Contact (RFC 3261 18.1.1), as a device without
-        NAT can be. Nowhere else: a Contact must not make us knock at the doors of third parties."""
+        NAT can be."""
         request, purpose = command.request, command.purpose
         hop = request.routes[0].uri if request.routes else request.uri
         try:
-            if hop.host.strip("[]") != leg.flow.remote[0]:
-                raise OSError("its connection is gone, and its Contact is not where it came from")
-            leg.flow = await self._line.dial(leg.flow.transport, hop)
+            leg.flow = await self._reach(leg, hop)
             self._watch(call)
         except (OSError, ValueError) as error:
             log.warning("device-not-reached", call=call.id, device=str(hop), error=error)
@@ -366,6 +375,18 @@ class CallRoom:
             self.feed(call, NoReply(leg.id, purpose, 487))
         else:
             self._transmit(call, leg, command)
+
+    async def _reach(self, leg: Leg, hop: Uri) -> Flow:
+        """The first target of `hop` that answers, of those at the address the device came from: a Contact
+        must not make us knock at the doors of third parties, whether by number or by name."""
+        for target in await self._line.locate(hop, leg.flow.transport):
+            if target.address[0] != leg.flow.remote[0]:
+                continue
+            try:
+                return await self._line.dial(target)
+            except OSError as error:
+                log.info("target-not-reached", address=hostport(target.address), error=error)
+        raise OSError("its connection is gone, and its Contact does not lead to where it came from")
 
     def _cancel(self, call: Call, leg_id: str) -> None:
         key = self._invites.get((call.id, leg_id))

@@ -78,6 +78,11 @@ class Devices:
     def of(self, number: str) -> tuple[Binding, ...]:
         return self.registrar.devices(number, time.time())
 
+    def open_flow(self, number: str, instance: str, is_open: Callable[[Flow], bool]) -> Flow | None:
+        """A flow to the device by which it can be reached now, the newest first."""
+        flows = (b.flow for b in reversed(self.of(number)) if b.instance == instance and b.lost_at is None)
+        return next((flow for flow in flows if is_open(flow)), None)
+
     def gruu(self, uri: Uri) -> Gruu | None:
         """What a Request-URI says when it is a GRUU: its extension and device (RFC 5627), else None."""
         return self.registrar.gruu(uri)

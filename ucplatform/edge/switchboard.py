@@ -48,16 +48,12 @@ from ucplatform.sip.digest import NonceIssuer
 from ucplatform.sip.endpoint import Endpoint
 from ucplatform.sip.errors import ParseError
 from ucplatform.sip.flow import Flow, hostport
+from ucplatform.sip.locate import Target
 from ucplatform.sip.message import Request, Response, parse_message, validate
 from ucplatform.sip.uri import Uri
 
 PROBE = "probe"
 PROBE_SECONDS = 4.0
-
-
-def default_port(transport: str) -> int:
-    """RFC 3261 19.1.2."""
-    return 5061 if transport == "tls" else 5060
 
 
 class Switchboard:
@@ -360,13 +356,19 @@ class Switchboard:
     def is_open(self, flow: Flow) -> bool:
         return self._transports is not None and self._transports.is_open(flow)
 
-    async def dial(self, transport: str, uri: Uri) -> Flow:
-        """A connection to the numeric address in `uri`. OSError or ValueError when there is no way."""
+    def registered_flow(self, number: str, instance: str) -> Flow | None:
+        """The way to a device by what it has registered last; None where that is not open."""
+        return self.devices.open_flow(number, instance, self.is_open) if instance else None
+
+    async def locate(self, uri: Uri, transport: str) -> list[Target]:
+        """Where `uri` leads over `transport`, best first (RFC 3263)."""
+        return await self._transports.locate(uri, transport) if self._transports is not None else []
+
+    async def dial(self, target: Target) -> Flow:
+        """A connection to `target`. OSError when there is none to be had."""
         if self._transports is None:
             raise OSError("not started")
-        return await self._transports.connect(
-            transport, (uri.host.strip("[]"), uri.port or default_port(transport))
-        )
+        return await self._transports.dial(target)
 
     def _probe(self, binding: Binding, request: Request) -> None:
         _, commands = self._endpoint.request(

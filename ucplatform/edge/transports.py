@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import secrets
+import socket
 import ssl
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -11,12 +12,16 @@ from typing import Protocol
 from ucplatform.edge import log
 from ucplatform.edge.addresses import Routes, family, numeric
 from ucplatform.edge.limits import Admission, Limits
+from ucplatform.edge.resolver import Resolver
 from ucplatform.edge.stream import Connection, StreamConnection, StreamListener
 from ucplatform.edge.udp import UdpListener
 from ucplatform.pbx.reach import host_is
 from ucplatform.sip.errors import ParseError
 from ucplatform.sip.flow import Address, Flow, hostport
+from ucplatform.sip.locate import Target
+from ucplatform.sip.locate import numeric as numeric_target
 from ucplatform.sip.message import Request, parse_message
+from ucplatform.sip.uri import Uri
 
 SWEEP_SECONDS = 1.0
 REFRESH_SWEEPS = 30
@@ -66,6 +71,7 @@ class Transports:
         limits: Limits | None = None,
         trusted: Iterable[str] = (),
         advertised: Mapping[str, str] | None = None,
+        resolver: Resolver | None = None,
     ) -> None:
         self.limits = limits or Limits()
         self.admission = Admission(self.limits.connections_per_address, trusted)
@@ -81,6 +87,7 @@ class Transports:
         self._aliases: dict[tuple[str, Address], StreamConnection] = {}
         self._alias_of: dict[str, tuple[str, Address]] = {}
         self._routes = Routes(advertised)
+        self._resolver = resolver
         self._life = secrets.token_hex(4)
         self._numbers = itertools.count(1)
         self._sweeper: asyncio.Task[None] | None = None
@@ -126,6 +133,8 @@ class Transports:
         for listener in self._udp:
             await listener.close()
         self._udp.clear()
+        if self._resolver is not None:
+            await self._resolver.close()
 
     async def _sweep(self) -> None:
         """Cut what is overdue, once a second: one walk costs less than a timer for every connection."""
@@ -279,6 +288,31 @@ class Transports:
     def queued(self) -> int:
         """Octets of datagrams that wait in the kernel."""
         return sum(listener.queued() for listener in self._udp)
+
+    async def locate(self, uri: Uri, transport: str | None = None) -> list[Target]:
+        """Where `uri` leads, over `transport` or what it says itself, best first (RFC 3263); none when
+        nowhere. Numeric addresses are not asked for."""
+        found = numeric_target(uri, transport)
+        return [found] if found is not None else await self._names().locate(uri, transport)
+
+    async def dial(self, target: Target) -> Flow:
+        """The way to one target. OSError when there is none; it is tried last for a while, then (4.3)."""
+        try:
+            if target.transport == "udp":
+                return self.udp_flow(target.address)
+            return await self.connect(target.transport, target.address)
+        except OSError:
+            self._names().failed(target)
+            raise
+
+    def _names(self) -> Resolver:
+        """Made when a name comes up first. It asks for addresses of the families that we listen on."""
+        if self._resolver is None:
+            ours = [address for kind in ("udp", "tcp", "tls") for address in self.addresses(kind)]
+            families = {family(host) for host, _ in ours} or {socket.AF_INET}
+            kinds = [("AAAA", socket.AF_INET6), ("A", socket.AF_INET)]
+            self._resolver = Resolver(tuple(kind for kind, number in kinds if number in families))
+        return self._resolver
 
     def close_flow(self, flow_id: str, reason: str) -> None:
         """End a connection in good order, sending what is queued; UDP flows have nothing to close."""

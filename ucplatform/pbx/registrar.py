@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable
-from email.utils import formatdate
 from typing import Any, NamedTuple
 
 from ucplatform.pbx.gruu import Gruu, Gruus, mark, same_instance
@@ -19,6 +18,7 @@ from ucplatform.sip.grammar import quote
 from ucplatform.sip.headers import NameAddr
 from ucplatform.sip.message import Request, Response, make_response
 from ucplatform.sip.uri import Uri
+from ucplatform.sip.values import format_date
 
 DEFAULT_EXPIRES = 3600
 MAX_EXPIRES = 7200
@@ -218,7 +218,7 @@ class Registrar:
     def _now(self, now: float) -> str:
         """Date (RFC 3261 10.3 step 8), from which telephones set their clock; made once a second."""
         if self._date[0] != int(now):
-            self._date = (int(now), formatdate(now, usegmt=True))
+            self._date = (int(now), format_date(now))
         return self._date[1]
 
     # -- the tables --------------------------------------------------------------------------------
