@@ -12,6 +12,7 @@ def test_defaults():
     assert adapter.load_options() == {
         "company": "",
         "ring_seconds": 30,
+        "session_expires": 1800,
         "grace_seconds": 8,
         "trace_retention_hours": 24,
         "offer_sha256": 0,

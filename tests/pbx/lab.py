@@ -7,8 +7,8 @@ from typing import Any
 
 from ucplatform.pbx import machine
 from ucplatform.pbx.call import Call
-from ucplatform.pbx.commands import AskMedia, Command, Respond, SendRequest, WriteRecord
-from ucplatform.pbx.inputs import InDialog, Input, InviteIn, MediaDone, Reply
+from ucplatform.pbx.commands import AskMedia, Command, Respond, SendRequest, StartTimer, WriteRecord
+from ucplatform.pbx.inputs import InDialog, Input, InviteIn, MediaDone, Reply, Timeout
 from ucplatform.pbx.ports import Account, House
 from ucplatform.pbx.registrar import Binding
 from ucplatform.pbx.routing import Route, ToExtension
@@ -96,6 +96,19 @@ class Bench:
             if isinstance(c, SendRequest) and c.leg == leg and c.request.method == method
         )
 
+    def said(self) -> Response:
+        """Our last answer."""
+        return next(c.response for c in reversed(self.all) if isinstance(c, Respond))
+
+    def timers(self) -> dict[str, float]:
+        """Those started in the last step, by name, in seconds."""
+        return {c.name: c.seconds for c in self.commands if isinstance(c, StartTimer)}
+
+    def later(self, seconds: float, name: str) -> None:
+        """Time passes until the timer is due."""
+        self.now += seconds
+        self.feed(Timeout(name))
+
     def answers(self) -> list[int]:
         """Statuses that went to the caller's INVITE or to other requests, in order."""
         return [c.response.status for c in self.all if isinstance(c, Respond)]
@@ -107,33 +120,50 @@ class Bench:
     # -- what a caller, devices and the engine do --------------------------------------------------
 
     def dial(
-        self, *devices: Binding, to: str = "201", route: Route | None = None, flow: Flow | None = None
+        self,
+        *devices: Binding,
+        to: str = "201",
+        route: Route | None = None,
+        flow: Flow | None = None,
+        body: str | None = None,
+        extra: tuple[str, ...] = (),
     ) -> None:
         route = route or ToExtension(BOB)
-        invite = request("INVITE", to, sdp())
+        invite = request("INVITE", to, sdp() if body is None else body, extra=extra)
         self.feed(InviteIn(("invite",), invite, flow or phone_flow(10), ALICE, route, devices))
 
     def engine(self, ref: str, **reply: Any) -> None:
         self.feed(MediaDone(ref, {"result": "ok", **reply}))
 
-    def device(self, leg: str, status: int, body: str = "", purpose: str = "invite") -> None:
-        method = "INVITE"
+    def device(
+        self,
+        leg: str,
+        status: int,
+        body: str = "",
+        purpose: str = "invite",
+        *,
+        method: str = "INVITE",
+        tag: str = "",
+        headers: tuple[tuple[str, str], ...] = (),
+    ) -> None:
         response: Response = make_response(
             self.sent(leg, method),
             status,
-            to_tag=f"{leg}-tag",
+            to_tag=tag or f"{leg}-tag",
             body=body.encode(),
-            headers=(("Contact", f"<sip:201@192.0.2.20;leg={leg}>"),),
+            headers=(("Contact", f"<sip:201@192.0.2.20;leg={leg}>"), *headers),
             content_type="application/sdp" if body else None,
         )
         self.feed(Reply(leg, purpose, response))
 
-    def talk(self) -> None:
-        """Alice calls Bob's telephone, Bob answers."""
-        self.dial(binding())
+    def talk(
+        self, *, extra: tuple[str, ...] = (), headers: tuple[tuple[str, str], ...] = (), **more: Any
+    ) -> None:
+        """Alice calls Bob's telephone, Bob answers. `extra` are lines of her INVITE, `headers` of his 200."""
+        self.dial(binding(), extra=extra, **more)
         self.engine("offer:leg2", sdp=sdp(1, 5000))
         self.device("leg2", 180)
-        self.device("leg2", 200, sdp(20))
+        self.device("leg2", 200, sdp(20), headers=headers)
         self.engine("answer", sdp=sdp(1, 6000))
         assert self.call.state == "talking"
 

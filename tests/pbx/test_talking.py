@@ -288,8 +288,8 @@ def test_a_peer_that_never_answers_a_reinvite_blocks_no_other(bench):
 def test_a_reinvite_with_something_else_than_sdp_is_415(bench):
     dialog = bench.call.caller.dialog
     message = request("INVITE", "x", call_id="call-1", from_tag="a-tag", to_tag=dialog.local_tag, cseq=9)
-    message.headers.add("Content-Type", "multipart/mixed;boundary=x")
-    message.body = b"--x--"
+    message.headers.add("Content-Type", "text/plain")
+    message.body = b"hold, please"
     bench.feed(InDialog("leg1", ("odd",), message))
     assert bench.of(Respond)[0].response.status == 415
 

@@ -39,6 +39,9 @@ class Option:
 OPTIONS: dict[str, Option] = {
     "company": Option("", 0, 60, gettext_lazy("Name shown at sign-in and at the top of the page.")),
     "ring_seconds": Option(30, 5, 300, gettext_lazy("How long a call rings before nobody answered.")),
+    "session_expires": Option(
+        1800, 90, 86400, gettext_lazy("How often both sides of a call must show that they live (RFC 4028).")
+    ),
     "grace_seconds": Option(8, 0, 60, gettext_lazy("How long a call waits for a page that reloads.")),
     "offer_sha256": Option(
         0,

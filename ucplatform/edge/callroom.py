@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol
 
 from redis.exceptions import RedisError
 
 from ucplatform.edge import log
+from ucplatform.edge.callindex import CallIndex, Place, Topic
 from ucplatform.edge.journal import Journal
 from ucplatform.edge.store import Store
 from ucplatform.edge.trace import TraceWriter
@@ -33,7 +33,9 @@ from ucplatform.pbx.commands import (
     WriteRecord,
 )
 from ucplatform.pbx.inputs import (
+    AckIn,
     AckMissing,
+    Cancelled,
     DeviceBack,
     FlowLost,
     HangUp,
@@ -45,7 +47,9 @@ from ucplatform.pbx.inputs import (
     MediaEvent,
     MediaFailed,
     NoReply,
+    PrackMissing,
     ReplaceIn,
+    Restored,
     Timeout,
 )
 from ucplatform.pbx.leg import Leg
@@ -60,24 +64,8 @@ SNAPSHOT = "uc:call:"
 SNAPSHOT_SECONDS = 86_400.0
 TIMER = "call"
 
-Place = tuple[str, str]
-"""Call id, leg id."""
-
-
-Topic = tuple[str, str]
-"""What may concern a call that is no message of it: ("number", extension) or ("flow", flow id)."""
-
 #: A call that was being set up when the edge stopped is ended once the listeners are open again.
 RESTARTED, RESTART_SECONDS = "restarted", 1.0
-
-
-@dataclass(slots=True)
-class _Marks:
-    """Where a call stands in the indexes, so that forgetting it costs no search."""
-
-    dialogs: list[tuple[str, str]] = field(default_factory=list)
-    served: list[Key] = field(default_factory=list)
-    topics: set[Topic] = field(default_factory=set)
 
 
 class Line(Protocol):
@@ -108,11 +96,8 @@ class CallRoom:
         self._journal = journal
         self._media = media
         self.calls: dict[str, Call] = {}
-        self._index: dict[tuple[str, str], Place] = {}
+        self._index = CallIndex()
         self._invites: dict[Place, Key] = {}
-        self._served: dict[Key, Place] = {}
-        self._marks: dict[str, _Marks] = {}
-        self._topics: dict[Topic, set[str]] = {}
         self._dials: set[asyncio.Task[None]] = set()
 
     # -- life --------------------------------------------------------------------------------------
@@ -145,7 +130,7 @@ class CallRoom:
     def _restore(self, call: Call) -> None:
         self.calls[call.id] = call
         for leg in [*call.legs.values(), *call.gone]:
-            self._remember(call.id, leg.id, leg.sip_call_id, leg.local_tag)
+            self._index.remember((call.id, leg.id), leg.sip_call_id, leg.local_tag)
         if call.state == "over":
             # Only its statistics were waited for.
             self.feed(call, Timeout("statistics"))
@@ -153,6 +138,7 @@ class CallRoom:
         if call.state != "talking":
             self._line.set_timer((TIMER, call.id, RESTARTED), RESTART_SECONDS)
             return
+        self.feed(call, Restored())
         # Connections of other edges outlive us; what became of them is asked when they are met.
         for flow_id in {leg.flow.id for leg in call.legs.values() if leg.browser and not leg.flow.edge}:
             self.feed(call, FlowLost(flow_id))
@@ -167,15 +153,12 @@ class CallRoom:
     # -- finding -----------------------------------------------------------------------------------
 
     def place(self, message: Request | Response, incoming: bool) -> Place | None:
-        """Call and leg of a message: by our tag of its dialog, or by theirs while we have not answered
-        yet."""
-        call_id, from_tag, to_tag = message.call_id, message.from_tag or "", message.to_tag or ""
-        ours, theirs = (to_tag, from_tag) if incoming == isinstance(message, Request) else (from_tag, to_tag)
-        return self._index.get((call_id, ours)) or self._index.get((call_id, theirs))
+        """Call and leg of a message."""
+        return self._index.of_message(message, incoming)
 
     def dialog(self, call_id: str, local_tag: str, remote_tag: str) -> tuple[Call, Leg] | None:
         """The leg whose dialog has this Call-ID and both tags; None for anything less."""
-        place = self._index.get((call_id, local_tag))
+        place = self._index.of_dialog(call_id, local_tag)
         call = self.calls.get(place[0]) if place else None
         if call is None or place is None:
             return None
@@ -189,19 +172,10 @@ class CallRoom:
             return None
         return call, leg
 
-    def of_server_key(self, key: Key) -> tuple[Call, str] | None:
-        place = self._served.get(key)
+    def _by_server_key(self, key: Key) -> tuple[Call, str] | None:
+        place = self._index.of_server_key(key)
         call = self.calls.get(place[0]) if place else None
         return (call, place[1]) if call is not None and place is not None else None
-
-    def _remember(self, call_id: str, leg_id: str, sip_call_id: str, tag: str) -> None:
-        if sip_call_id:
-            self._index[sip_call_id, tag] = (call_id, leg_id)
-            self._marks.setdefault(call_id, _Marks()).dialogs.append((sip_call_id, tag))
-
-    def _serve(self, key: Key, call_id: str, leg_id: str) -> None:
-        self._served[key] = (call_id, leg_id)
-        self._marks.setdefault(call_id, _Marks()).served.append(key)
 
     # -- letting calls decide ----------------------------------------------------------------------
 
@@ -209,7 +183,7 @@ class CallRoom:
         """A new call; its caller's messages are found by the caller's own tag from now on."""
         call = Call(new_call_id(house.edge_id), house)
         self.calls[call.id] = call
-        self._remember(call.id, "leg1", event.request.call_id, event.request.from_tag or "")
+        self._index.remember((call.id, "leg1"), event.request.call_id, event.request.from_tag or "")
         self._line.call_opened(call.id, "leg1", event.request)
         self.feed(call, event)
         return call
@@ -244,14 +218,20 @@ class CallRoom:
     def _find_by(self, call: Call, event: Input) -> None:
         """Keep the indexes true: a new dialog of ours, connections and extensions that concern the call."""
         if isinstance(event, InviteIn):
-            self._remember(call.id, call.caller.id, call.caller.sip_call_id, call.caller.local_tag)
-            self._serve(event.key, call.id, call.caller.id)
+            place = (call.id, call.caller.id)
+            self._index.remember(place, call.caller.sip_call_id, call.caller.local_tag)
+            self._index.serve(event.key, place)
         elif isinstance(event, ReplaceIn):
             newest = next(reversed(call.legs.values()))
             if newest.request is event.request:
-                self._remember(call.id, newest.id, newest.sip_call_id, newest.local_tag)
-                self._serve(event.key, call.id, newest.id)
+                place = (call.id, newest.id)
+                self._index.remember(place, newest.sip_call_id, newest.local_tag)
+                self._index.serve(event.key, place)
                 self._line.call_opened(call.id, newest.id, event.request)
+        elif isinstance(event, InDialog):
+            if event.request.method == "INVITE":
+                self._index.serve(event.key, (call.id, event.leg))
+            return
         elif not isinstance(event, DeviceBack | LegMoved):
             return  # the legs are where they were
         self._watch(call)
@@ -262,10 +242,7 @@ class CallRoom:
         topics |= {("number", leg.extension) for leg in call.legs.values() if leg.extension}
         if call.dialled_extension:
             topics.add(("number", call.dialled_extension))
-        known = self._marks.setdefault(call.id, _Marks()).topics
-        for topic in topics - known:
-            known.add(topic)
-            self._topics.setdefault(topic, set()).add(call.id)
+        self._index.watch(call.id, topics)
 
     def device_back(self, event: DeviceBack) -> None:
         """A device registered: its extension's calls hear of it."""
@@ -276,15 +253,32 @@ class CallRoom:
         self._tell(("flow", event.flow_id), event)
 
     def _tell(self, topic: Topic, event: Input) -> None:
-        for call_id in sorted(self._topics.get(topic, ())):
+        for call_id in self._index.concerned(topic):
             call = self.calls.get(call_id)
             if call is not None:
                 self.feed(call, event)
 
+    def cancelled(self, key: Key, request: Request) -> None:
+        """CANCEL of the INVITE or re-INVITE `key`."""
+        found = self._by_server_key(key)
+        if found is not None:
+            self.feed(found[0], Cancelled(request, found[1]))
+
+    def acknowledged(self, request: Request) -> None:
+        """The ACK of a 2xx concerns a call that waits for what is in it."""
+        found = self.dialog(request.call_id, request.to_tag or "", request.from_tag or "")
+        if found is not None and found[0].exchange is not None:
+            self.feed(found[0], AckIn(found[1].id, request))
+
     def ack_missing(self, key: Key) -> None:
-        found = self.of_server_key(key)
+        found = self._by_server_key(key)
         if found is not None:
             self.feed(found[0], AckMissing(found[1]))
+
+    def prack_missing(self, key: Key) -> None:
+        found = self._by_server_key(key)
+        if found is not None:
+            self.feed(found[0], PrackMissing(found[1]))
 
     def timer(self, call_id: str, name: str) -> None:
         call = self.calls.get(call_id)
@@ -337,8 +331,8 @@ class CallRoom:
 
     def _send(self, call: Call, command: SendRequest) -> None:
         leg = _leg(call, command.leg)
-        if command.purpose == "invite":
-            self._remember(call.id, leg.id, leg.sip_call_id, leg.local_tag)
+        if not command.request.to_tag:
+            self._index.remember((call.id, leg.id), leg.sip_call_id, leg.local_tag)
         if self._line.is_open(leg.flow) or leg.browser or self._has_moved(call, leg):
             self._transmit(call, leg, command)
         else:
@@ -348,7 +342,7 @@ class CallRoom:
 
     def _transmit(self, call: Call, leg: Leg, command: SendRequest) -> None:
         key = self._line.send_request(command.request, leg.flow, (call.id, leg.id, command.purpose))
-        if command.purpose == "invite":
+        if command.request.method == "INVITE":
             self._invites[call.id, leg.id] = key
 
     def _has_moved(self, call: Call, leg: Leg) -> bool:
@@ -408,18 +402,7 @@ class CallRoom:
 
     def _forget(self, call: Call) -> None:
         self.calls.pop(call.id, None)
-        marks = self._marks.pop(call.id, _Marks())
-        for tags in marks.dialogs:
-            # A caller's next attempt may have the same Call-ID and tag by now.
-            if self._index.get(tags, ("", ""))[0] == call.id:
-                del self._index[tags]
-        for topic in marks.topics:
-            concerned = self._topics[topic]
-            concerned.discard(call.id)
-            if not concerned:
-                del self._topics[topic]
-        for key in marks.served:
-            self._served.pop(key, None)
+        self._index.forget(call.id)
         for leg in [*call.legs.values(), *call.gone]:
             self._invites.pop((call.id, leg.id), None)
         self._store.delete(SNAPSHOT + call.id)

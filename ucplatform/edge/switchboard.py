@@ -26,11 +26,12 @@ from ucplatform.edge.trace import TraceWriter
 from ucplatform.edge.transports import Transports
 from ucplatform.media import MediaClient
 from ucplatform.pbx.access import Gatekeeper
-from ucplatform.pbx.inputs import Cancelled, FlowLost, HangUp, NoReply, Reply
+from ucplatform.pbx.inputs import FlowLost, HangUp, NoReply, Reply
 from ucplatform.pbx.ports import House
 from ucplatform.pbx.registrar import Binding
 from ucplatform.sip.commands import (
     AckMissing,
+    AckReceived,
     CancelReceived,
     CancelTimer,
     Close,
@@ -38,6 +39,7 @@ from ucplatform.sip.commands import (
     Event,
     Key,
     PassUp,
+    PrackMissing,
     RequestFailed,
     RequestReceived,
     ResponseReceived,
@@ -134,6 +136,7 @@ class Switchboard:
             self._house,
             ring_seconds=float(options.get("ring_seconds", self._house.ring_seconds)),
             grace_seconds=float(options.get("grace_seconds", self._house.grace_seconds)),
+            session_expires=int(options.get("session_expires", self._house.session_expires)),
         )
 
     def now(self) -> float:
@@ -291,11 +294,13 @@ class Switchboard:
             case RequestFailed(_, context, _, status):
                 self._no_reply(context, status)
             case CancelReceived(key, request, _):
-                found = self.calls.of_server_key(key)
-                if found is not None:
-                    self.calls.feed(found[0], Cancelled(request))
+                self.calls.cancelled(key, request)
+            case AckReceived(request, _):
+                self.calls.acknowledged(request)
             case AckMissing(key):
                 self.calls.ack_missing(key)
+            case PrackMissing(key):
+                self.calls.prack_missing(key)
 
     def _reply(self, context: Any, response: Response) -> None:
         name, first, second = context

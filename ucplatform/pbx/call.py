@@ -3,48 +3,34 @@
 from __future__ import annotations
 
 import logging
-import secrets
 import time
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from ucplatform.pbx.commands import AskMedia, Command, Respond, StartTimer, StopTimer
+from ucplatform.pbx.exchange import Exchange
 from ucplatform.pbx.leg import Leg
 from ucplatform.pbx.outcome import Outcome
 from ucplatform.pbx.ports import House
 from ucplatform.sip.commands import Key
 from ucplatform.sip.message import Request, make_response
+from ucplatform.sip.tokens import token
 
 log = logging.getLogger(__name__)
 
-ALLOW = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE"
+ALLOW = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK"
+SUPPORTED = "100rel, replaces, timer"
 PRODUCT = "ucplatform"
 
 
 def new_call_id(edge_id: str) -> str:
     """Unique over edges and restarts, sortable by time to the second."""
-    return f"c-e{edge_id}-{int(time.time()):x}-{secrets.token_hex(5)}"
+    return f"c-e{edge_id}-{int(time.time()):x}-{token(5)}"
 
 
 def new_tag(edge_id: str) -> str:
     """A dialog tag that names the edge (RFC 3261 19.3 asks for 32 random bits)."""
-    return f"e{edge_id}-{secrets.token_hex(6)}"
-
-
-@dataclass(slots=True)
-class Exchange:
-    """A re-INVITE under way: `source` asked, the engine or `target` is being asked in turn (phase: offer,
-    invite, answer; takeover). The rest is what holds again when it is refused (RFC 3261 14.1): the last
-    description of `source`, whether it held, and what `target` was last sent, with its version."""
-
-    source: str
-    target: str | None
-    key: Key
-    request: Request
-    phase: str
-    received: str = ""
-    held: bool = False
-    sent: tuple[str, int] = ("", 0)
+    return f"e{edge_id}-{token(6)}"
 
 
 @dataclass(slots=True)
@@ -68,7 +54,14 @@ class Call:
     outcome: Outcome | None = None
     hung_up_by: str | None = None
     exchange: Exchange | None = None
+    #: leg whose new description its peer has still to be told (RFC 3261 14.1: the peer's own went first)
+    owed: str = ""
+    #: the description that a device sent before its answer
     early: str = ""
+    #: the caller offered nothing: the device that answers does (RFC 3261 13.2.1)
+    delayed: bool = False
+    #: the caller has its answer for good, by a reliable provisional response (RFC 3262 5)
+    promised: bool = False
     media: bool = False
     recorded: bool = False
     gone: list[Leg] = field(default_factory=list)
@@ -152,11 +145,11 @@ class Call:
     ) -> None:
         """Answer a request of `leg`, in the leg's dialog."""
         every: list[tuple[str, str]] = [("Server", PRODUCT)]
-        if request.method == "INVITE" and 100 < status < 300:
+        if request.method in ("INVITE", "UPDATE") and 100 < status < 300:
             every += [
                 ("Contact", leg.contact_header(self.house, self.other_number(leg))),
                 ("Allow", ALLOW),
-                ("Supported", "replaces"),
+                ("Supported", SUPPORTED),
             ]
         self.do(
             Respond(

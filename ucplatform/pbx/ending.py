@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from ucplatform.pbx import mediaplan
 from ucplatform.pbx.call import Call
-from ucplatform.pbx.commands import CancelInvite, Forget, Note, Save, SendRequest, WriteRecord
+from ucplatform.pbx.commands import Acknowledge, CancelInvite, Forget, Note, Save, SendRequest, WriteRecord
+from ucplatform.pbx.exchange import Exchange
 from ucplatform.pbx.inputs import Cancelled, FlowLost, HangUp, MediaDone, MediaFailed, Timeout
 from ucplatform.pbx.invite import bye, explanation
 from ucplatform.pbx.leg import Leg
@@ -36,14 +37,13 @@ def end(call: Call, now: float, outcome: Outcome, by: str | None, *, spared: Leg
         if call.answered is None
         else Outcome("answered", outcome.cause, outcome.status, outcome.reason, outcome.sentence)
     )
-    if call.exchange is not None and call.exchange.phase == "takeover":
-        # Not bridged yet, so the engine does not end it with the others.
-        leg = call.legs[call.exchange.target or ""]
-        call.ask(f"release:{leg.id}", mediaplan.release(call.id, leg))
-    call.exchange = None
+    if call.exchange is not None:
+        _drop_exchange(call, call.exchange)
     for name in (
         "ring",
         "exchange",
+        "glare",
+        *(f"refresh:{leg.id}" for leg in call.legs.values() if leg.timer.seconds),
         *(f"reconnect:{leg.id}" for leg in call.legs.values() if leg.state == "awaiting"),
         *(f"grace:{leg.id}" for leg in call.legs.values() if leg.lost),
     ):
@@ -57,6 +57,22 @@ def end(call: Call, now: float, outcome: Outcome, by: str | None, *, spared: Leg
         call.timer("statistics", STATISTICS_SECONDS)
     else:
         write_record(call)
+
+
+def _drop_exchange(call: Call, exchange: Exchange) -> None:
+    """What was being negotiated ends with the call."""
+    call.exchange = None
+    if exchange.phase == "takeover":
+        # Not bridged yet, so the engine does not end it with the others.
+        leg = call.legs[exchange.target or ""]
+        call.ask(f"release:{leg.id}", mediaplan.release(call.id, leg))
+    elif exchange.key is not None and exchange.request is not None:
+        # RFC 3261 15.1.2: what a side has still asked is answered.
+        call.answer_request(call.legs[exchange.source], exchange.key, exchange.request, 487)
+    callee = call.callee
+    if exchange.phase == "delayed" and callee is not None and callee.dialog is not None:
+        # Its 200 waits for the caller's answer; without an ACK it may not be told BYE (RFC 3261 15).
+        call.do(Acknowledge(callee.id, callee.dialog.ack(callee.invite_cseq)))
 
 
 def close(call: Call, leg: Leg, outcome: Outcome, *, told: bool = False) -> None:

@@ -58,9 +58,27 @@ class InDialog(NamedTuple):
 
 
 class Cancelled(NamedTuple):
-    """The caller sent CANCEL; its 200 is already out."""
+    """`leg` sent CANCEL for its INVITE or re-INVITE; its 200 is already out."""
 
     request: Request
+    leg: str = "leg1"
+
+
+class AckIn(NamedTuple):
+    """The ACK of our 2xx to an INVITE of `leg`, once; it may carry the answer to our offer (RFC 3264)."""
+
+    leg: str
+    request: Request
+
+
+class PrackMissing(NamedTuple):
+    """Our reliable provisional response to the INVITE of `leg` was never acknowledged (RFC 3262 3)."""
+
+    leg: str
+
+
+class Restored(NamedTuple):
+    """The call comes from the store: an earlier life of the edge ended under it."""
 
 
 class AckMissing(NamedTuple):
@@ -120,7 +138,10 @@ Input = (
     | NoReply
     | InDialog
     | Cancelled
+    | AckIn
     | AckMissing
+    | PrackMissing
+    | Restored
     | MediaDone
     | MediaFailed
     | MediaEvent

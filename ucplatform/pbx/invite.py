@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
-import secrets
+from collections.abc import Iterable
 
 from ucplatform import sdp
-from ucplatform.pbx.call import ALLOW, PRODUCT, Call, new_tag
+from ucplatform.pbx.call import ALLOW, PRODUCT, SUPPORTED, Call, new_tag
 from ucplatform.pbx.leg import Leg
 from ucplatform.pbx.outcome import Outcome
 from ucplatform.sip.headers import Headers
 from ucplatform.sip.message import Request, Response
+from ucplatform.sip.multipart import part
+from ucplatform.sip.tokens import token
 from ucplatform.sip.uri import Uri
 
 SDP = "application/sdp"
 
+#: A reliable provisional response to an INVITE without an offer would bring one (RFC 3262 5), too early.
+_WITHOUT_OFFER = SUPPORTED.replace("100rel, ", "")
+
 
 def description(message: Request | Response) -> str | None:
     """The SDP body as text; None when there is none. Raises sdp.SdpError when it is no SDP."""
-    if not message.body or message.content_type != SDP:
+    body = part(message, SDP) if message.body else None
+    if not body:
         return None
-    return str(sdp.parse(message.body))
+    sdp.parse(body)
+    return body.decode("utf-8", "surrogateescape")
 
 
 def quote(name: str) -> str:
@@ -28,12 +35,12 @@ def quote(name: str) -> str:
     return '"' + clean.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
-def invite(call: Call, leg: Leg, body: str) -> Request:
+def invite(call: Call, leg: Leg, body: str, extra: Iterable[tuple[str, str]] = ()) -> Request:
     """The INVITE for one device: identity is the caller's account, never what the caller wrote (SECURITY)."""
     caller, house = call.caller, call.house
     leg.local_tag = new_tag(house.edge_id)
-    leg.sip_call_id = f"{secrets.token_hex(12)}@{house.domain}"
-    leg.invite_cseq = 1
+    leg.sip_call_id = f"{token(12)}@{house.domain}"
+    leg.invite_cseq, leg.called = 1, True
     headers = Headers([("Route", hop) for hop in leg.path])
     # Counted on through us (RFC 7332), or two forwarding phones would call each other for ever.
     hops = caller.request.max_forwards if caller.request else None
@@ -45,10 +52,13 @@ def invite(call: Call, leg: Leg, body: str) -> Request:
     headers.add("CSeq", "1 INVITE")
     headers.add("Contact", leg.contact_header(house, caller.number))
     headers.add("Allow", ALLOW)
-    headers.add("Supported", "replaces")
+    headers.add("Supported", SUPPORTED if body else _WITHOUT_OFFER)
     headers.add("User-Agent", PRODUCT)
-    headers.add("Content-Type", SDP)
-    return Request("INVITE", Uri.parse(leg.contact), headers, body.encode())
+    for line in extra:
+        headers.add(*line)
+    if body:
+        headers.add("Content-Type", SDP)
+    return Request("INVITE", Uri.parse(leg.contact), headers, body.encode("utf-8", "surrogateescape"))
 
 
 def bye(call: Call, leg: Leg, outcome: Outcome) -> Request:

@@ -3,7 +3,6 @@ us."""
 
 from __future__ import annotations
 
-import secrets
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,13 +10,17 @@ from ucplatform import sdp
 from ucplatform.pbx.outcome import Outcome
 from ucplatform.pbx.ports import House, flow_from_json, flow_to_json, is_browser
 from ucplatform.pbx.registrar import Binding
+from ucplatform.pbx.session_timer import SessionTimer
 from ucplatform.sip.commands import Key
 from ucplatform.sip.dialog import CONFIRMED, Dialog
 from ucplatform.sip.flow import Flow, hostport
-from ucplatform.sip.message import Request
+from ucplatform.sip.message import Request, Response
+from ucplatform.sip.tokens import POOL
 
 #: Legs that still ring or may yet answer.
 PENDING = frozenset({"awaiting", "offering", "calling", "ringing"})
+
+NOTHING: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True)
@@ -26,11 +29,21 @@ class Session:
     section 5, 8). `version` is that of `sent`, `highest` was used last: by an offer that was refused, where
     the two differ."""
 
-    id: int = field(default_factory=lambda: secrets.randbits(52))
+    id: int = field(default_factory=lambda: POOL.getrandbits(52))
     version: int = 0
     highest: int = 0
     sent: str = ""
     received: str = ""
+
+    def same(self, body: str) -> bool:
+        """Whether `body` says what the peer said last, but for its o= line (RFC 3264 8)."""
+        return body == self.received or (
+            bool(self.received) and sdp.without_origin(body) == sdp.without_origin(self.received)
+        )
+
+    def same_sent(self, body: str) -> bool:
+        """Whether the engine's `body` says what was last sent to the peer."""
+        return bool(self.sent) and sdp.without_origin(body) == sdp.without_origin(self.sent)
 
     def describe(self, body: str, address: str) -> str:
         """The engine's `body` with our o= line; the very text sent before when nothing else changed."""
@@ -51,6 +64,8 @@ class Leg:
 
     `failure` is the device's last answer; `refusal` stands for it where the engine would not serve this leg.
     `path` are the Routes of its INVITE (RFC 3327), `spares` other flows to the same device (RFC 5626 5.3).
+    `called`: we sent its INVITE, so we own the Call-ID (RFC 3261 14.1). `methods` and `supports` are what it
+    last named in Allow and Supported.
 
     States of a callee's leg: awaiting (its browser is reconnecting), offering (the engine prepares its SDP),
     calling, ringing, up, cancelling, over. Of a caller's: waiting, up, over.
@@ -78,6 +93,12 @@ class Leg:
     lost: bool = False
     local_tag: str = ""
     sip_call_id: str = ""
+    called: bool = False
+    methods: frozenset[str] = NOTHING
+    supports: frozenset[str] = NOTHING
+    timer: SessionTimer = field(default_factory=SessionTimer)
+    #: by To tag: the early dialogs that wanted a PRACK, and the description each has sent (RFC 3262)
+    early: dict[str, tuple[Dialog, str]] = field(default_factory=dict)
     stats: dict[str, Any] = field(default_factory=dict)
     path: tuple[str, ...] = ()
     spares: tuple[Binding, ...] = ()
@@ -93,6 +114,15 @@ class Leg:
     @property
     def pending(self) -> bool:
         return self.state in PENDING
+
+    def learn(self, message: Request | Response) -> None:
+        """What the device can do, from its INVITE, UPDATE or 2xx; a message that says nothing changes
+        nothing."""
+        headers = message.headers
+        if "Allow" in headers:
+            self.methods = frozenset(headers.values("Allow"))
+        if "Supported" in headers:
+            self.supports = frozenset(message.supported)
 
     def confirm(self) -> None:
         """Our 2xx went out: the early dialog is confirmed (RFC 3261 12.1.1)."""
@@ -127,6 +157,10 @@ class Leg:
             "stats": self.stats,
             "local_tag": self.local_tag,
             "sip_call_id": self.sip_call_id,
+            "called": self.called,
+            "methods": sorted(self.methods),
+            "supports": sorted(self.supports),
+            "timer": self.timer.to_json(),
             "flow": flow_to_json(self.flow),
             "dialog": self.dialog.to_json() if self.dialog else None,
             "session": {
@@ -141,12 +175,18 @@ class Leg:
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Leg:
         dialog = value["dialog"]
-        rest = {k: v for k, v in value.items() if k not in ("flow", "dialog", "session", "failure")}
+        rest = {k: v for k, v in value.items() if k not in _NOT_PLAIN}
         failure = value["failure"]
         return cls(
             **rest,
+            methods=frozenset(value["methods"]),
+            supports=frozenset(value["supports"]),
+            timer=SessionTimer(**value["timer"]),
             failure=(failure[0], failure[1]) if failure else None,
             flow=flow_from_json(value["flow"]),
             session=Session(**value["session"]),
             dialog=Dialog.from_json(dialog) if dialog else None,
         )
+
+
+_NOT_PLAIN = frozenset({"flow", "dialog", "session", "failure", "methods", "supports", "timer"})

@@ -6,11 +6,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ucplatform.pbx import ending, setup
+from ucplatform.pbx import answer, ending, progress, setup
 from ucplatform.pbx.call import Call
 from ucplatform.pbx.commands import Command
-from ucplatform.pbx.features import grace, reinvite, requests, takeover
+from ucplatform.pbx.features import delayed, grace, refresh, reoffer, requests, takeover
 from ucplatform.pbx.inputs import (
+    AckIn,
     AckMissing,
     Cancelled,
     DeviceBack,
@@ -24,8 +25,10 @@ from ucplatform.pbx.inputs import (
     MediaEvent,
     MediaFailed,
     NoReply,
+    PrackMissing,
     ReplaceIn,
     Reply,
+    Restored,
     Timeout,
 )
 
@@ -42,30 +45,46 @@ def _answering_flow_lost(call: Call, event: FlowLost, now: float) -> None:
     grace.flow_lost(call, event, now)
 
 
+#: What a timer, an answer or an engine's word belongs to, by the first part of its name.
+_TIMEOUTS: dict[str, Handler] = {
+    "exchange": reoffer.overdue,
+    "glare": reoffer.glare_over,
+    "grace": grace.timeout,
+    "refresh": refresh.timeout,
+}
+_REPLIES: dict[str, Handler] = {"reinvite": reoffer.replied, "refresh": reoffer.refreshed}
+_SILENCES: dict[str, Handler] = {"reinvite": reoffer.silent, "refresh": refresh.silent}
+_MEDIA: dict[str, Handler] = {
+    "takeover": takeover.media_done,
+    "release": takeover.released,
+    "settle": delayed.media_done,
+}
+_NO_MEDIA: dict[str, Handler] = {
+    "takeover": takeover.media_failed,
+    "settle": delayed.media_failed,
+    "accept": delayed.media_failed,
+}
+
+
 def _talking_timeout(call: Call, event: Timeout, now: float) -> None:
-    handler = reinvite.overdue if event.name == "exchange" else grace.timeout
-    handler(call, event, now)
+    _TIMEOUTS.get(event.name.partition(":")[0], grace.timeout)(call, event, now)
 
 
 def _talking_reply(call: Call, event: Reply, now: float) -> None:
-    handler = reinvite.replied if event.purpose == "reinvite" else setup.device_replied
-    handler(call, event, now)
+    _REPLIES.get(event.purpose, answer.device_replied)(call, event, now)
 
 
 def _talking_silence(call: Call, event: NoReply, now: float) -> None:
-    handler = reinvite.silent if event.purpose == "reinvite" else setup.device_silent
-    handler(call, event, now)
+    _SILENCES.get(event.purpose, answer.device_silent)(call, event, now)
 
 
 def _talking_media(call: Call, event: MediaDone, now: float) -> None:
-    verb = event.ref.partition(":")[0]
-    handler = {"takeover": takeover.media_done, "release": takeover.released}.get(verb, reinvite.media_done)
+    handler: Handler = _MEDIA.get(event.ref.partition(":")[0], reoffer.media_done)
     handler(call, event, now)
 
 
 def _talking_no_media(call: Call, event: MediaFailed, now: float) -> None:
-    handler = takeover.media_failed if event.ref == "takeover" else reinvite.media_failed
-    handler(call, event, now)
+    _NO_MEDIA.get(event.ref.partition(":")[0], reoffer.media_failed)(call, event, now)
 
 
 TABLE: dict[tuple[str, type], Handler] = {
@@ -73,22 +92,24 @@ TABLE: dict[tuple[str, type], Handler] = {
     # devices ring
     ("ringing", MediaDone): setup.media_ready,
     ("ringing", MediaFailed): setup.media_refused,
-    ("ringing", Reply): setup.device_replied,
-    ("ringing", NoReply): setup.device_silent,
+    ("ringing", Reply): answer.device_replied,
+    ("ringing", NoReply): answer.device_silent,
     ("ringing", Cancelled): ending.caller_cancelled,
     ("ringing", InDialog): requests.in_dialog,
     ("ringing", Timeout): _ringing_timeout,
     ("ringing", FlowLost): ending.caller_flow_lost,
+    ("ringing", PrackMissing): progress.prack_missing,
     ("ringing", DeviceBack): setup.device_back,
     ("ringing", LegMoved): grace.leg_moved,
     ("ringing", HangUp): ending.hang_up,
     # a device has won, the engine prepares the caller's answer
-    ("answering", MediaDone): setup.answer_ready,
-    ("answering", MediaFailed): setup.answer_refused,
-    ("answering", Reply): setup.device_replied,
-    ("answering", NoReply): setup.device_silent,
+    ("answering", MediaDone): answer.answer_ready,
+    ("answering", MediaFailed): answer.answer_refused,
+    ("answering", Reply): answer.device_replied,
+    ("answering", NoReply): answer.device_silent,
     ("answering", Cancelled): ending.caller_cancelled,
     ("answering", InDialog): requests.in_dialog,
+    ("answering", PrackMissing): progress.prack_missing,
     ("answering", FlowLost): _answering_flow_lost,
     ("answering", Timeout): grace.timeout,
     ("answering", LegMoved): grace.leg_moved,
@@ -100,7 +121,10 @@ TABLE: dict[tuple[str, type], Handler] = {
     ("talking", MediaDone): _talking_media,
     ("talking", MediaFailed): _talking_no_media,
     ("talking", MediaEvent): grace.media_event,
+    ("talking", Cancelled): reoffer.cancelled,
+    ("talking", AckIn): delayed.acknowledged,
     ("talking", AckMissing): grace.ack_missing,
+    ("talking", Restored): refresh.restored,
     ("talking", FlowLost): grace.flow_lost,
     ("talking", DeviceBack): grace.device_back,
     ("talking", LegMoved): grace.leg_moved,
@@ -108,8 +132,8 @@ TABLE: dict[tuple[str, type], Handler] = {
     ("talking", ReplaceIn): takeover.take_over,
     ("talking", HangUp): ending.hang_up,
     # only what crossed our end still comes
-    ("over", Reply): setup.device_replied,
-    ("over", NoReply): setup.device_silent,
+    ("over", Reply): answer.late_reply,
+    ("over", NoReply): answer.device_silent,
     ("over", MediaDone): ending.statistics,
     ("over", MediaFailed): ending.no_statistics,
     ("over", Timeout): ending.over_timeout,

@@ -113,19 +113,24 @@ def delete(call_id: str, caller: Leg) -> Command:
 
 
 def terminate(call_id: str, house: House, leg: Leg, sdp: str, prefer: list[str] | None = None) -> Command:
-    """The leg's SDP answered by the gateway itself (own verb)."""
+    """The leg's SDP answered by the gateway itself (own verb); without one, an offer for the leg."""
     command = {
         "command": "terminate",
         "call-id": call_id,
         "from-tag": leg.id,
-        "sdp": sdp,
+        **({"sdp": sdp} if sdp else {}),
         **_seen(leg),
-        **_towards(leg, "accept"),
+        **_towards(leg, "accept" if sdp else "offer"),
         **_interfaces(house, leg),
     }
     if prefer:
         command["codec-prefer"] = prefer
     return command
+
+
+def accept(call_id: str, leg: Leg, sdp: str) -> Command:
+    """The answer to what `terminate` offered (own verb)."""
+    return {"command": "accept", "call-id": call_id, "from-tag": leg.id, "sdp": sdp, **_seen(leg)}
 
 
 def attach(call_id: str, leg: Leg, other: Leg) -> Command:

@@ -29,6 +29,22 @@ NO_ENGINE = Outcome(
     "failed", "no_media_engine", 503, "Media Engine Not Answering", "The media server does not answer."
 )
 
+NO_PRACK = Outcome("failed", "no_prack", 504, "No PRACK", "The telephone does not confirm that it rings.")
+PEER_LOST = Outcome(
+    "answered", "peer_lost", 481, "Call Does Not Exist", "The other side no longer knows this call."
+)
+SESSION_EXPIRED = Outcome(
+    "answered", "session_expired", 408, "Session Expired", "One side gave no sign of life any more."
+)
+
+
+def engine_outcome(reason: str) -> Outcome:
+    """What an engine's refusal means for the call."""
+    if "port" in reason:
+        return NO_PORTS
+    return NO_ENGINE if "answer in time" in reason or "timeout" in reason.lower() else NO_CODEC
+
+
 _BY_STATUS: dict[int, tuple[str, str]] = {
     403: ("forbidden", "forbidden"),
     404: ("unavailable", "callee_offline"),

@@ -39,6 +39,8 @@ class House:
     ring_seconds: float = 30.0
     grace_seconds: float = 8.0
     reconnect_seconds: float = 5.0
+    #: the session interval that we ask for (RFC 4028); 0: none
+    session_expires: int = 1800
     #: local address -> name of the gateway's interface that faces it (UC_MEDIA_ADDRESSES)
     interfaces: Mapping[str, str] = field(default_factory=dict)
     #: a number from 0 to below the given one: what RFC 3261 14 wants by chance

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ucplatform.pbx.call import ALLOW, Call
+from ucplatform.pbx import progress
+from ucplatform.pbx.call import ALLOW, SUPPORTED, Call
 from ucplatform.pbx.ending import end
 from ucplatform.pbx.features.dtmf import info
-from ucplatform.pbx.features.reinvite import reinvite
+from ucplatform.pbx.features.reinvite import reinvite, update
 from ucplatform.pbx.inputs import InDialog
 from ucplatform.pbx.leg import Leg
 from ucplatform.pbx.outcome import ANSWERED, CANCELLED, Outcome
 from ucplatform.sip.errors import ParseError
 
 Handler = Callable[[Call, Leg, InDialog, float], None]
+
+_ABILITIES = (("Allow", ALLOW), ("Accept", "application/sdp"), ("Supported", SUPPORTED))
 
 
 def in_dialog(call: Call, event: InDialog, now: float) -> None:
@@ -55,17 +58,7 @@ def _reason(event: InDialog) -> Outcome:
 
 
 def _options(call: Call, leg: Leg, event: InDialog, now: float) -> None:
-    call.answer_request(leg, event.key, event.request, 200, headers=(("Allow", ALLOW),))
-
-
-def _update(call: Call, leg: Leg, event: InDialog, now: float) -> None:
-    """UPDATE without a body refreshes the target (RFC 3311 5.2); with an offer it is refused for now."""
-    if event.request.body:
-        call.answer_request(leg, event.key, event.request, 488)
-        return
-    assert leg.dialog is not None
-    leg.dialog = leg.dialog.refresh(event.request)
-    call.answer_request(leg, event.key, event.request, 200)
+    call.answer_request(leg, event.key, event.request, 200, headers=_ABILITIES)
 
 
 def _not_allowed(call: Call, leg: Leg, event: InDialog, now: float) -> None:
@@ -77,5 +70,6 @@ METHODS: dict[str, Handler] = {
     "INVITE": reinvite,
     "INFO": info,
     "OPTIONS": _options,
-    "UPDATE": _update,
+    "PRACK": progress.prack,
+    "UPDATE": update,
 }

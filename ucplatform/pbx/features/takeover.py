@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from ucplatform import sdp
 from ucplatform.pbx import mediaplan
-from ucplatform.pbx.call import Call, Exchange, new_tag
+from ucplatform.pbx.call import Call, new_tag
 from ucplatform.pbx.commands import Note, Respond, Save, SendRequest
+from ucplatform.pbx.exchange import Exchange
+from ucplatform.pbx.features import refresh
 from ucplatform.pbx.inputs import MediaDone, MediaFailed, ReplaceIn
 from ucplatform.pbx.invite import bye, description
 from ucplatform.pbx.leg import Leg
@@ -49,7 +51,7 @@ def take_over(call: Call, event: ReplaceIn, now: float) -> None:
         return
     call.legs[leg.id] = leg
     peer = call.peer(old)
-    call.exchange = Exchange(old.id, leg.id, event.key, request, "takeover")
+    call.exchange = Exchange(old.id, leg.id, "takeover", event.key, request)
     prefer = _codecs(peer.session.received) if peer else None
     call.ask("takeover", mediaplan.terminate(call.id, call.house, leg, leg.session.received, prefer))
 
@@ -87,7 +89,10 @@ def media_done(call: Call, event: MediaDone, now: float) -> None:
         if peer
         else mediaplan.attach_application(call.id, leg, call.application),
     )
-    call.respond(leg, 200, body=body)
+    if leg.request is not None:
+        leg.learn(leg.request)
+        headers = tuple(refresh.answer(call, leg, leg.request, now))
+        call.respond(leg, 200, body=body, headers=headers)
     call.set_leg(leg, "up")
     leg.confirm()
     if old.lost:
