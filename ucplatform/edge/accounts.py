@@ -51,12 +51,6 @@ class Accounts:
         """The account of an extension; disabled ones too, `enabled` says so."""
         return self._by_number.get(number)
 
-    def by_username(self, username: str) -> Account | None:
-        """The account that signs in with `username`: the number itself, or a page's `w!<number>!…`."""
-        if username.startswith("w!"):
-            username = username[2:].partition("!")[0]
-        return self._by_number.get(username)
-
     def __len__(self) -> int:
         return len(self._by_number)
 
