@@ -229,13 +229,13 @@ class Switchboard:
     def _trace_message(self, message: Request | Response, direction: str, flow: Flow, data: bytes) -> None:
         try:
             place = self.calls.place(message, incoming=direction == "in")
+            if place is None:
+                self._prologue.keep(message, (time.time(), direction, flow, data))
+                return
         except ParseError:
             # Our 400 to a malformed request carries its malformed headers back: it belongs to no call.
             return
-        if place is not None:
-            self._trace.message(place[0], place[1], time.time(), direction, flow, data)
-        else:
-            self._prologue.keep(message, (time.time(), direction, flow, data))
+        self._trace.message(place[0], place[1], time.time(), direction, flow, data)
 
     def call_opened(self, call_id: str, leg_id: str, invite: Request) -> None:
         """The call that this INVITE has opened begins with what was said before it."""
