@@ -97,7 +97,6 @@ class Devices:
         """Answer an authenticated REGISTER and store the outcome. Raises sip.ParseError as the registrar
         does."""
         before = self.of(account.number)
-        known = {(binding.key, binding.flow.id) for binding in before}
         response, fresh = self.registrar.register(request, account, flow, time.time(), session=session)
         self.save(account.number)
         for binding in before:
@@ -105,7 +104,7 @@ class Devices:
                 self.on_drop(binding)
         for binding in fresh:
             self._watch(binding, binding.registered_at)
-            if (binding.key, binding.flow.id) in known:
+            if any(b.flow.id == binding.flow.id and b.key == binding.key for b in before):
                 continue  # a line for each refresh would drown all others
             log.info(
                 "registered",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import binascii
 import hmac
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from functools import lru_cache
 from hashlib import blake2b
 from typing import NamedTuple
 from urllib.parse import quote
@@ -44,7 +45,7 @@ class Gruus:
 
     def public(self, number: str, instance: str) -> str:
         """The lasting one (section 3.1.1): the same after every registration of this device."""
-        return f"sip:{number}@{self._domain};gr={quote(_bare(instance), safe=_PLAIN)}"
+        return f"sip:{number}@{self._domain};gr={_escaped(instance)}"
 
     def temporary(self, number: str, instance: str, call_id: str) -> str:
         """One of many (section 3.1.2), good as long as the device registers with this Call-ID."""
@@ -80,8 +81,9 @@ class Gruus:
         """`text` hidden, or shown again. Each has another seal, so no stretch of the veil is used twice."""
         veil = b""
         while len(veil) < len(text):
-            veil += blake2b(seal, key=self._veil_key, salt=len(veil).to_bytes(2)).digest()
-        return bytes(a ^ b for a, b in zip(text, veil, strict=False))
+            veil += blake2b(seal, key=self._veil_key, salt=len(veil).to_bytes(2, "big")).digest()
+        size = len(text)
+        return (int.from_bytes(text, "big") ^ int.from_bytes(veil[:size], "big")).to_bytes(size, "big")
 
 
 def mark(instance: str, call_id: str) -> bytes:
@@ -92,6 +94,11 @@ def mark(instance: str, call_id: str) -> bytes:
 def same_instance(one: str, other: str) -> bool:
     """Instance ids with or without brackets; URNs are compared without regard to case (RFC 4122 3)."""
     return _bare(one).lower() == _bare(other).lower()
+
+
+@lru_cache(maxsize=4096)
+def _escaped(instance: str) -> str:
+    return quote(_bare(instance), safe=_PLAIN)
 
 
 def _bare(instance: str) -> str:

@@ -68,7 +68,8 @@ def reach(contact: NameAddr, request: Request, flow: Flow, path: tuple[str, ...]
         return Reach(_to_proxy(flow, path), behind_nat, noticed)
     if noticed:
         return Reach(flow, behind_nat, noticed)
-    return Reach(flow.with_remote((seen[0], contact.uri.port or 5060)), False)
+    port = contact.uri.port or 5060
+    return Reach(flow if port == seen[1] else flow.with_remote((seen[0], port)), False)
 
 
 def _seen(via: Via, flow: Flow, proxied: bool) -> Address:

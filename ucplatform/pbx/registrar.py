@@ -17,6 +17,7 @@ from ucplatform.sip.flow import Flow
 from ucplatform.sip.grammar import quote
 from ucplatform.sip.headers import NameAddr
 from ucplatform.sip.message import Request, Response, make_response
+from ucplatform.sip.tokens import token
 from ucplatform.sip.uri import Uri
 from ucplatform.sip.values import format_date
 
@@ -213,7 +214,7 @@ class Registrar:
         if outbound:
             seconds = FLOW_TIMER if request.via.transport != "UDP" else FLOW_TIMER_UDP
             headers += [("Require", "outbound"), ("Flow-Timer", str(seconds))]
-        return make_response(request, 200, headers=headers)
+        return make_response(request, 200, to_tag=token(8), headers=headers)
 
     def _now(self, now: float) -> str:
         """Date (RFC 3261 10.3 step 8), from which telephones set their clock; made once a second."""
