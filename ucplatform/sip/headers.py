@@ -5,6 +5,7 @@ section 20).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
 from typing import Any, NamedTuple, TypeVar
 
 from ucplatform.sip.errors import ParseError, UsageError
@@ -27,6 +28,9 @@ from ucplatform.sip.grammar import (
 from ucplatform.sip.uri import Uri
 
 T = TypeVar("T")
+
+# Characters of a value that is worth remembering.
+_SHORT = 160
 
 # Section 7.3.3 and the registry of header fields behind it.
 COMPACT = {
@@ -147,7 +151,10 @@ class Headers:
 
     def get(self, name: str) -> str | None:
         """The value of the first line of that name, None when there is none."""
-        lines = self._lines(name)
+        index = self._index
+        lines = index.get(name) if index else None
+        if lines is None:
+            lines = self._lines(name)
         return lines[0] if lines else None
 
     def all(self, name: str) -> list[str]:
@@ -260,6 +267,10 @@ class NameAddr(NamedTuple):
         """The one value in `text`. ParseError(400) when it is malformed, or when a URI with `?` lacks
         brackets.
         """
+        return _address(text) if len(text) <= _SHORT else cls._parse(text)
+
+    @classmethod
+    def _parse(cls, text: str) -> NameAddr:
         text = text.strip(BLANK)
         display = ""
         if text.startswith('"'):
@@ -324,6 +335,10 @@ class NameAddr(NamedTuple):
         return self._replace(params=drop_params(self.params, names))
 
 
+# A dialog's From and To come ten times over; values cannot change, so one reading serves all.
+_address = lru_cache(maxsize=4096)(NameAddr._parse)
+
+
 class Via(NamedTuple):
     """One Via value (section 20.42). transport: upper case, any token. host: lower case, IPv6 in brackets."""
 
@@ -382,6 +397,10 @@ class CSeq(NamedTuple):
     @classmethod
     def parse(cls, text: str) -> CSeq:
         """ParseError(400) unless it is a number below 2**31 (section 8.1.1.5) and a method."""
+        return _cseq(text) if len(text) <= _SHORT else cls._parse(text)
+
+    @classmethod
+    def _parse(cls, text: str) -> CSeq:
         words = text.split()
         if len(words) != 2 or not is_token(words[1]):
             raise ParseError("malformed CSeq")
@@ -389,6 +408,9 @@ class CSeq(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.number} {self.method}"
+
+
+_cseq = lru_cache(maxsize=1024)(CSeq._parse)
 
 
 class Replaces(NamedTuple):
