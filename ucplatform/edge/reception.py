@@ -12,7 +12,8 @@ from ucplatform.edge.devices import Devices
 from ucplatform.edge.porter import Porter
 from ucplatform.pbx import registrar, routing
 from ucplatform.pbx.access import Denied, Gatekeeper, Granted
-from ucplatform.pbx.call import ALLOW, PRODUCT
+from ucplatform.pbx.call import ALLOW, EXTENSIONS, PRODUCT
+from ucplatform.pbx.features import refresh
 from ucplatform.pbx.inputs import DeviceBack, InDialog, InviteIn, LegMoved, ReplaceIn
 from ucplatform.pbx.invite import SDP
 from ucplatform.pbx.leg import Leg
@@ -23,9 +24,10 @@ from ucplatform.sip.commands import Key, RequestReceived
 from ucplatform.sip.errors import ParseError
 from ucplatform.sip.flow import Flow, hostport
 from ucplatform.sip.message import Response, make_response
+from ucplatform.sip.values import Join
 
 #: Extensions that a Require may name (RFC 3261 20.32); all else gets 420.
-SUPPORTED = registrar.SUPPORTED | frozenset({"replaces"})
+SUPPORTED = registrar.SUPPORTED | EXTENSIONS
 
 #: Methods of RFCs that we know but do not serve outside a dialog: 405. Others are unknown: 501 (RFC 3261
 #: 21.5.2).
@@ -156,6 +158,13 @@ class Reception:
         granted = self._grant(event) if self._talks_sdp(event) else None
         if granted is None:
             return
+        if refresh.too_short(request):
+            self._answer(event, 422, refresh.MIN_SE)
+            return
+        join = fields.join(request)
+        if join is not None:
+            self._join(event, granted, join)
+            return
         if request.replaces is not None:
             self._replace(event, granted)
             return
@@ -198,10 +207,19 @@ class Reception:
             call, leg = found
             self._calls.feed(call, ReplaceIn(event.key, event.request, event.flow, granted.account, leg.id))
 
+    def _join(self, event: RequestReceived, granted: Granted, join: Join) -> None:
+        """We mix nothing: a dialog that is there cannot be joined (RFC 3911 section 4)."""
+        found = self._calls.dialog(join.call_id, join.to_tag, join.from_tag)
+        if event.request.replaces is not None:
+            self._answer(event, 400)
+        elif found is None or found[1].extension != granted.account.number:
+            self._answer(event, 481)
+        else:
+            self._answer(event, 488)
+
     def _options(self, event: RequestReceived) -> None:
-        self._answer(
-            event, 200, (("Allow", METHODS), ("Accept", "application/sdp"), ("Supported", "replaces"))
-        )
+        supported = ", ".join(sorted(SUPPORTED))
+        self._answer(event, 200, (("Allow", METHODS), ("Accept", SDP), ("Supported", supported)))
 
     def _subscribe(self, event: RequestReceived) -> None:
         self._answer(event, 489, (("Allow-Events", ""),))

@@ -20,6 +20,7 @@ log = logging.getLogger(__name__)
 
 ALLOW = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK"
 SUPPORTED = "100rel, replaces, timer"
+EXTENSIONS = frozenset(SUPPORTED.split(", "))
 PRODUCT = "ucplatform"
 
 

@@ -8,9 +8,10 @@ from ucplatform import sdp
 from ucplatform.pbx.call import ALLOW, PRODUCT, SUPPORTED, Call, new_tag
 from ucplatform.pbx.leg import Leg
 from ucplatform.pbx.outcome import Outcome
+from ucplatform.sip import multipart
+from ucplatform.sip.errors import ParseError
 from ucplatform.sip.headers import Headers
 from ucplatform.sip.message import Request, Response
-from ucplatform.sip.multipart import part
 from ucplatform.sip.tokens import token
 from ucplatform.sip.uri import Uri
 
@@ -22,11 +23,22 @@ _WITHOUT_OFFER = SUPPORTED.replace("100rel, ", "")
 
 def description(message: Request | Response) -> str | None:
     """The SDP body as text; None when there is none. Raises sdp.SdpError when it is no SDP."""
-    body = part(message, SDP) if message.body else None
+    try:
+        body = multipart.part(message, SDP) if message.body else None
+    except ParseError as error:
+        raise sdp.SdpError(error.reason) from error
     if not body:
         return None
     sdp.parse(body)
     return body.decode("utf-8", "surrogateescape")
+
+
+def unreadable(request: Request) -> int:
+    """415 or 400 for a body that must be understood and is not (RFC 3261 8.2.3, RFC 5621), else 0."""
+    try:
+        return 415 if multipart.unknown(request, {SDP}) is not None else 0
+    except ParseError:
+        return 400
 
 
 def quote(name: str) -> str:

@@ -7,9 +7,8 @@ from ucplatform import sdp
 from ucplatform.pbx.call import Call
 from ucplatform.pbx.features import delayed, refresh, reoffer
 from ucplatform.pbx.inputs import InDialog
-from ucplatform.pbx.invite import SDP, description
+from ucplatform.pbx.invite import SDP, description, unreadable
 from ucplatform.pbx.leg import Leg
-from ucplatform.sip.multipart import unknown
 
 Headers = tuple[tuple[str, str], ...]
 Refusal = tuple[int, str | None, Headers]
@@ -60,8 +59,9 @@ def _refusal(call: Call, leg: Leg, event: InDialog) -> Refusal | None:
     request = event.request
     if refresh.too_short(request):
         return 422, None, refresh.MIN_SE
-    if unknown(request, {SDP}) is not None:
-        return 415, None, (("Accept", SDP),)
+    status = unreadable(request)
+    if status:
+        return status, None, (("Accept", SDP),) if status == 415 else ()
     if call.state != "talking":
         # The offer of its INVITE has no answer yet (RFC 3311 5.2), or ours to it has none.
         return _later(call) if leg.role == "caller" else (491, None, ())
