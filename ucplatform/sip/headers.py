@@ -121,6 +121,10 @@ class Headers:
         headers._typed = {}
         return headers
 
+    def remember(self, key: str, value: object) -> None:
+        """What reading the header `key` would give: who has just written it need not have it read again."""
+        self._typed[key] = value
+
     def share(self, other: Headers, *keys: str) -> None:
         """Take over what was read of `other`'s headers of these keys; their lines must be the same here."""
         for key in keys:

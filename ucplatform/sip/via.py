@@ -36,9 +36,11 @@ def stamped(request: Request, via: Via, flow: Flow) -> Via:
         params.append(("rport", str(port)))
     stamp = Via(via.transport, via.host, via.port, tuple(params))
     headers = request.headers
+    below = request.vias[1:]
     values = headers.values("Via")
     values[0] = str(stamp)
     headers.set("Via", ", ".join(values))
+    headers.remember("via", (stamp, *below))
     return stamp
 
 
