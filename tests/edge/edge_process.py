@@ -1,25 +1,32 @@
-"""A whole edge with a responder in place of call control: `python -m tests.edge.edge_process JSON`."""
+"""A whole edge, without a database, and a responder in place of call control unless that is asked for:
+`python -m tests.edge.edge_process JSON`.
+"""
 
 import json
 import logging
 import sys
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 from ucplatform.edge.loop import install
 
 install()
 
 from tests.edge.responder import Responder  # noqa: E402  after install
+from ucplatform.edge.house import house_of  # noqa: E402
 from ucplatform.edge.limits import Limits  # noqa: E402
 from ucplatform.edge.process import Database, Edge  # noqa: E402
 from ucplatform.edge.server import EdgeServer  # noqa: E402
+from ucplatform.edge.switchboard import Switchboard  # noqa: E402
 from ucplatform.pbx.ports import Account  # noqa: E402
 
 
 def main() -> None:
-    """Run until SIGTERM. The argument overrides settings; `records` names a file that ingested records go
-    to.
+    """Run until SIGTERM. The argument overrides settings; ingested records go to a file `records`.
+
+    `accounts`: rows for Account; `house`: with call control.
     """
     given = json.loads(sys.argv[1])
     data = Path(given["UC_DATA_DIR"])
@@ -50,17 +57,23 @@ def main() -> None:
             file.writelines(json.dumps(record) + "\n" for record in records)
 
     database = Database(
-        accounts=lambda: [Account("200", "Ana", None, "", "")],
+        accounts=lambda: [Account(*row) for row in given.get("accounts", [("200", "Ana", None, "", "")])],
         version=lambda: 1,
         options=lambda: {},
         ingest=ingest,
         transient=(OSError,),
     )
-    edge = Edge(settings, database, Bench, Limits(**given.get("limits", {})))
+    switchboard = partial(call_control, settings) if given.get("house") else Bench
+    edge = Edge(settings, database, switchboard, Limits(**given.get("limits", {})))
     server = EdgeServer(
         edge.app, settings.UC_EDGE_SOCKET, limits=edge.limits, on_start=edge.start, on_stop=edge.stop
     )
     server.run()
+
+
+def call_control(settings: SimpleNamespace, **parts: Any) -> Switchboard:
+    """The switchboard of the product; no page has a password here."""
+    return Switchboard(house=house_of(settings), secret=b"nonces", page_password=lambda name: None, **parts)
 
 
 class Bench(Responder):
