@@ -45,9 +45,20 @@ def numeric(remote: Address) -> Address:
 
 
 def unmapped(address: tuple) -> Address:
-    """A socket's address as (host, port), an IPv4 address in IPv6 clothes undressed."""
+    """A socket's address as (host, port), an IPv4 address in IPv6 clothes undressed. A link-local one names
+    its interface behind a `%`, without which nothing could be sent back (RFC 4007 section 11)."""
     host = address[0]
-    return (host[7:] if host.startswith("::ffff:") and "." in host else host), address[1]
+    if host.startswith("::ffff:") and "." in host:
+        host = host[7:]
+    elif len(address) > 3 and address[3] and "%" not in host:
+        host = f"{host}%{socket.if_indextoname(address[3])}"
+    return host, address[1]
+
+
+def sockaddr(address: Address) -> tuple:
+    """`address` as a socket takes it: the interface of a link-local one by its number."""
+    host, zone, interface = address[0].partition("%")
+    return (host, address[1], 0, socket.if_nametoindex(interface)) if zone else address
 
 
 class Routes:
@@ -71,7 +82,7 @@ class Routes:
         if known is not None and known[0] > now:
             return known[1]
         with socket.socket(family(host), socket.SOCK_DGRAM) as probe:
-            probe.connect((host, 9))  # connecting a UDP socket sends nothing
+            probe.connect(sockaddr((host, 9)))  # connecting a UDP socket sends nothing
             local = self.face(probe.getsockname()[0])
         if len(self._known) >= ROUTES_KEPT:
             self._known.clear()

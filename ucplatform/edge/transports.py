@@ -7,12 +7,11 @@ import socket
 import ssl
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from ucplatform.edge import log
 from ucplatform.edge.addresses import Routes, family, numeric
 from ucplatform.edge.limits import Admission, Limits
-from ucplatform.edge.resolver import Resolver
 from ucplatform.edge.stream import Connection, StreamConnection, StreamListener
 from ucplatform.edge.udp import UdpListener
 from ucplatform.pbx.reach import host_is
@@ -22,6 +21,9 @@ from ucplatform.sip.locate import Target
 from ucplatform.sip.locate import numeric as numeric_target
 from ucplatform.sip.message import Request, parse_message
 from ucplatform.sip.uri import Uri
+
+if TYPE_CHECKING:
+    from ucplatform.edge.resolver import Resolver
 
 SWEEP_SECONDS = 1.0
 REFRESH_SWEEPS = 30
@@ -71,7 +73,7 @@ class Transports:
         limits: Limits | None = None,
         trusted: Iterable[str] = (),
         advertised: Mapping[str, str] | None = None,
-        resolver: Resolver | None = None,
+        resolver: "Resolver | None" = None,
     ) -> None:
         self.limits = limits or Limits()
         self.admission = Admission(self.limits.connections_per_address, trusted)
@@ -305,9 +307,11 @@ class Transports:
             self._names().failed(target)
             raise
 
-    def _names(self) -> Resolver:
+    def _names(self) -> "Resolver":
         """Made when a name comes up first. It asks for addresses of the families that we listen on."""
         if self._resolver is None:
+            from ucplatform.edge.resolver import Resolver  # a quarter of the start-up, for what few need
+
             ours = [address for kind in ("udp", "tcp", "tls") for address in self.addresses(kind)]
             families = {family(host) for host, _ in ours} or {socket.AF_INET}
             kinds = [("AAAA", socket.AF_INET6), ("A", socket.AF_INET)]
