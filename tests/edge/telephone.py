@@ -1,0 +1,127 @@
+"""A telephone of the tests that speaks SIP over one UDP socket or TCP connection, step by step."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from typing import Any
+
+from ucplatform.sip.digest import Challenge, authorize
+from ucplatform.sip.message import Request, Response, make_response, parse_message
+
+SDP = (
+    "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"
+    "m=audio 40000 RTP/AVP 0\r\na=rtpmap:0 PCMU/8000\r\n"
+)
+NUMBERS = itertools.count(1)
+
+
+class Telephone(asyncio.DatagramProtocol):
+    """`number` with `secret`; sends to `server`. What comes waits in `requests` and `responses`."""
+
+    def __init__(self, number: str, secret: str, server: tuple[str, int], domain: str) -> None:
+        self.number, self.secret, self.server, self.domain = number, secret, server, domain
+        self.requests: asyncio.Queue[Request] = asyncio.Queue()
+        self.responses: asyncio.Queue[Response] = asyncio.Queue()
+        self.via: tuple[str, ...] = ()
+        self.address = ""
+        self.tag = f"t{next(NUMBERS)}"
+        self._transport: Any = None
+
+    async def open(self, host: str = "127.0.0.1") -> Telephone:
+        loop = asyncio.get_running_loop()
+        self._transport, _ = await loop.create_datagram_endpoint(lambda: self, local_addr=(host, 0))
+        self.address = "{}:{}".format(*self._transport.get_extra_info("sockname"))
+        return self
+
+    def close(self) -> None:
+        self._transport.close()
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        message = parse_message(data)
+        if isinstance(message, Request):
+            self.requests.put_nowait(message)
+        elif message.status > 100:
+            self.responses.put_nowait(message)
+
+    def send(self, data: bytes, to: tuple[str, int] | None = None) -> None:
+        self._transport.sendto(data, to or self.server)
+
+    def build(self, method: str, uri: str, *lines: str, body: str = "", cseq: int = 0) -> bytes:
+        """A request from this telephone; `lines` are whole headers, Call-ID among them."""
+        branch = f"z9hG4bK{next(NUMBERS)}"
+        vias = self.via or (f"SIP/2.0/UDP {self.address};rport",)
+        head = [
+            f"{method} {uri} SIP/2.0",
+            *(f"Via: {via};branch={branch}{place}" for place, via in enumerate(vias)),
+            "Max-Forwards: 70",
+            f"CSeq: {cseq or next(NUMBERS)} {method}",
+            f"Contact: <sip:{self.number}@{self.address}>",
+            *lines,
+        ]
+        if not any(line.startswith("From:") for line in lines):
+            head.append(f"From: <sip:{self.number}@{self.domain}>;tag={self.tag}")
+        if not any(line.startswith("To:") for line in lines):
+            head.append(f"To: <{uri}>")
+        head += ["Content-Type: application/sdp"] if body else []
+        return "\r\n".join([*head, f"Content-Length: {len(body)}", "", body]).encode()
+
+    async def ask(self, method: str, uri: str, *lines: str, body: str = "") -> Response:
+        """Send a request outside of a dialog and answer the challenge; the first response but 401 and 100."""
+        lines = (*lines, f"Call-ID: c{next(NUMBERS)}@{self.address}")
+        self.send(self.build(method, uri, *lines, body=body))
+        response = await self.response()
+        if response.status == 401:
+            challenge = Challenge.parse(response.headers.get("WWW-Authenticate") or "")
+            credentials = authorize(challenge, method, uri, self.number, self.secret, "c")
+            if method == "INVITE":
+                self.acknowledge(response)
+            self.send(self.build(method, uri, *lines, f"Authorization: {credentials}", body=body))
+            response = await self.response()
+        return response
+
+    def acknowledge(self, response: Response, uri: str = "") -> None:
+        """The ACK: of a failure in its transaction, of a 2xx to the Contact."""
+        good = response.status < 300
+        target = uri or (str(response.contacts[0].uri) if good else f"sip:{self.domain}")
+        via = str(response.headers.values("Via")[0])
+        lines = [f"{name}: {response.headers.get(name)}" for name in ("From", "To", "Call-ID")]
+        data = self.build("ACK", target, *lines, cseq=response.cseq.number)
+        if not good:
+            head, _, rest = data.decode().partition("\r\nVia: ")
+            data = f"{head}\r\nVia: {via}\r\n{rest.partition(chr(13))[2][1:]}".encode()
+        self.send(data)
+
+    def inside(self, method: str, request: Request, tag: str) -> bytes:
+        """A request inside the dialog that `request` opened with us, addressed to its Contact."""
+        return self.build(
+            method,
+            str(request.contacts[0].uri),
+            f"From: {request.headers.get('To')};tag={tag}",
+            f"To: {request.headers.get('From')}",
+            f"Call-ID: {request.call_id}",
+        )
+
+    async def register(self, *lines: str) -> Response:
+        return await self.ask(
+            "REGISTER", f"sip:{self.domain}", f"To: <sip:{self.number}@{self.domain}>", *lines
+        )
+
+    async def response(self) -> Response:
+        async with asyncio.timeout(5):
+            return await self.responses.get()
+
+    async def request(self, method: str) -> Request:
+        """The next request of this method; others are passed over."""
+        async with asyncio.timeout(5):
+            while (request := await self.requests.get()).method != method:
+                pass
+        return request
+
+    def answer(self, request: Request, status: int = 200, *, body: str = "") -> None:
+        headers = [("Contact", f"<sip:{self.number}@{self.address}>")]
+        kind = "application/sdp" if body else None
+        response = make_response(
+            request, status, to_tag=self.tag, headers=headers, body=body.encode(), content_type=kind
+        )
+        self.send(response.to_bytes(), (request.via.host, request.via.port or 5060))

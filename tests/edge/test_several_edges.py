@@ -1,0 +1,240 @@
+"""Two whole edges of one house: a device of one is called through it, strays find their way."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from tests.edge.conftest import Valkey, until
+from tests.edge.telephone import SDP, Telephone
+from tests.media.server import NgServer
+from ucplatform.edge.house import house_of
+from ucplatform.edge.process import Database, Edge
+from ucplatform.edge.switchboard import Switchboard
+from ucplatform.pbx.ports import Account
+from ucplatform.sip.digest import ha1
+from ucplatform.sip.message import Request
+
+DOMAIN = "house.example"
+PROXY = "127.0.0.9"
+NUMBERS = ("200", "201", "202")
+
+
+def accounts() -> list[Account]:
+    return [
+        Account(n, f"Desk {n}", None, *(ha1(n, DOMAIN, f"secret-{n}", kind) for kind in ("MD5", "SHA-256")))
+        for n in NUMBERS
+    ]
+
+
+class House:
+    """Edges over one engine, one Redis; `start("1")` runs one, `telephone("200", edge)` opens a device."""
+
+    def __init__(self, valkey: Valkey, engine: str, stack: AsyncExitStack) -> None:
+        self._url, self._engine, self._stack = valkey.url, engine, stack
+        self._data = valkey.directory
+
+    async def start(self, name: str, **more: Any) -> Edge:
+        data = self._data / name
+        data.mkdir(exist_ok=True)
+        settings = SimpleNamespace(
+            **{
+                "UC_EDGE_ID": name,
+                "UC_EDGE_LINK": f"unix:{self._data}/{name}.link",
+                "UC_SECRET_KEY": "k",
+                "UC_DATA_DIR": str(data),
+                "UC_TRACE_DIR": data / "trace",
+                "UC_DOMAIN": DOMAIN,
+                "UC_SIP_UDP": "127.0.0.1:0",
+                "UC_SIP_TCP": "127.0.0.1:0",
+                "UC_SIP_TLS": "",
+                "UC_TLS_CERT": "",
+                "UC_TLS_KEY": "",
+                "UC_GATEWAY_NG": self._engine,
+                "UC_MEDIA_ADDRESSES": "loop=127.0.0.1",
+                "UC_SIP_TRUSTED": [],
+                "UC_ALLOWED_ORIGINS": [],
+                "REDIS_URL": self._url,
+                **more,
+            }
+        )
+        database = Database(accounts, lambda: 1, dict, lambda records: None, (OSError,))
+        edge = Edge(settings, database, lambda **parts: switchboard(settings, parts))
+        self._stack.push_async_callback(edge.stop)
+        await edge.start()
+        return edge
+
+    async def pair(self, **more: Any) -> tuple[Edge, Edge]:
+        one, two = await self.start("1", **more), await self.start("2", **more)
+        await until(lambda: one.health()["edges"] == {"2": "linked"})
+        await until(lambda: two.health()["edges"] == {"1": "linked"})
+        return one, two
+
+    async def telephone(self, number: str, edge: Edge, host: str = "127.0.0.1") -> Telephone:
+        phone = Telephone(number, f"secret-{number}", edge.transports.addresses("udp")[0], DOMAIN)
+        self._stack.callback(phone.close)
+        return await phone.open(host)
+
+
+def switchboard(settings: Any, parts: dict[str, Any]) -> Switchboard:
+    return Switchboard(house=house_of(settings), secret=b"nonces", page_password=lambda name: None, **parts)
+
+
+@pytest.fixture
+async def house(valkey: Valkey, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[House]:
+    monkeypatch.setattr("ucplatform.edge.fleet.ANNOUNCE_SECONDS", 0.05)
+    engine = NgServer()
+    for verb in ("offer", "answer"):
+        engine.replies[verb] = lambda message: {"result": "ok", "sdp": SDP}
+    async with AsyncExitStack() as stack:
+        address = await engine.start()
+        stack.push_async_callback(engine.stop)
+        yield House(valkey, address, stack)
+
+
+def known(edge: Edge, number: str) -> list[Any]:
+    return list(edge._switchboard.devices.of(number))
+
+
+async def talk(caller: Telephone, callee: Telephone) -> tuple[Any, Request]:
+    """A call that is up: the caller's 200 and the INVITE that the callee got."""
+    call = caller.ask("INVITE", f"sip:{callee.number}@{DOMAIN}", body=SDP)
+    asking = asyncio.get_running_loop().create_task(call)
+    invite = await callee.request("INVITE")
+    callee.answer(invite, body=SDP)
+    await callee.request("ACK")
+    answer = await asking
+    assert answer.status == 200
+    caller.acknowledge(answer)
+    return answer, invite
+
+
+async def test_a_device_of_another_edge_is_called_through_that_edge(house: House) -> None:
+    one, two = await house.pair()
+    caller, callee = await house.telephone("200", one), await house.telephone("201", two)
+    assert (await caller.register()).status == (await callee.register()).status == 200
+    await until(lambda: known(one, "201"))
+    assert known(one, "201")[0].flow.edge == "2" and known(two, "201")[0].flow.edge == ""
+    _, invite = await talk(caller, callee)
+    contact = invite.contacts[0].uri
+    assert (contact.port, contact.param("edge")) == (two.transports.addresses("udp")[0][1], "1")
+    assert (one.health()["calls"], two.health()["calls"]) == (1, 0)
+    callee.send(callee.inside("BYE", invite, callee.tag))  # to its own edge, which passes it on
+    assert (await callee.response()).status == 200
+    caller.answer(await caller.request("BYE"))
+    await until(lambda: one.health()["calls"] == 0)
+
+
+async def test_what_a_caller_sends_to_the_wrong_edge_reaches_its_call(house: House) -> None:
+    one, two = await house.pair()
+    caller, callee = await house.telephone("200", one), await house.telephone("201", one)
+    await caller.register()
+    await callee.register()
+    _, invite = await talk(caller, callee)
+    bye = callee.inside("BYE", invite, callee.tag)
+    callee.send(bye, two.transports.addresses("udp")[0])
+    assert (await callee.response()).status == 200
+    caller.answer(await caller.request("BYE"))
+    await until(lambda: one.health()["calls"] == 0)
+    callee.send(bye.replace(b"z9hG4bK", b"z9hG4bKagain"), two.transports.addresses("udp")[0])
+    assert (await callee.response()).status == 481
+
+
+async def test_calls_of_an_edge_that_ended_are_waited_for_and_its_devices_reached_from_the_other(
+    house: House,
+) -> None:
+    one, two = await house.pair()
+    caller, callee = await house.telephone("200", two), await house.telephone("201", two)
+    await caller.register()
+    await callee.register()
+    answer, invite = await talk(caller, callee)
+    await until(lambda: known(one, "201"))
+    await two.stop()
+    await until(lambda: one.health()["edges"] == {"2": "away"})
+    callee.send(callee.inside("BYE", invite, callee.tag), one.transports.addresses("udp")[0])
+    excuse = await callee.response()
+    assert (excuse.status, excuse.headers.get("Retry-After")) == (503, "3")
+    third = await house.telephone("202", one)
+    await third.register()
+    _, second = await talk(third, callee)  # from our own address: nothing stands before this telephone
+    assert second.contacts[0].uri.port == one.transports.addresses("udp")[0][1]
+    again = await house.start("2", UC_SIP_UDP=f"127.0.0.1:{caller.server[1]}")
+    await until(lambda: one.health()["edges"] == {"2": "linked"})
+    callee.send(callee.inside("BYE", invite, callee.tag), one.transports.addresses("udp")[0])
+    assert (await callee.response()).status == 200
+    caller.answer(await caller.request("BYE"))
+    assert answer.call_id and again.health()["registrations"] == 2
+
+
+async def test_a_device_that_unregisters_at_another_edge_is_gone_from_both(house: House) -> None:
+    one, two = await house.pair()
+    phone = await house.telephone("201", two)
+    await phone.register()
+    await until(lambda: known(one, "201"))
+    phone.server = one.transports.addresses("udp")[0]
+    assert (await phone.register("Expires: 0")).status == 200
+    await until(lambda: not known(two, "201") and not known(one, "201"))
+    assert two.health()["registrations"] == 0
+
+
+async def test_an_edge_that_comes_later_hears_of_all_devices(house: House) -> None:
+    one = await house.start("1")
+    for number in NUMBERS:
+        await (await house.telephone(number, one)).register()
+    two = await house.start("2")
+    await until(lambda: all(known(two, number) for number in NUMBERS))
+    await until(lambda: {known(two, number)[0].flow.edge for number in NUMBERS} == {"1"})
+
+
+async def test_a_telephone_whose_connection_another_edge_holds_is_told_of_as_lost(house: House) -> None:
+    one, two = await house.pair()
+    caller = await house.telephone("200", one)
+    await caller.register()
+    reader, writer = await asyncio.open_connection(*two.transports.addresses("tcp")[0])
+    phone = Telephone("201", "secret-201", ("", 0), DOMAIN)
+    phone.address = "{}:{}".format(*writer.get_extra_info("sockname"))
+    phone.via = (f"SIP/2.0/TCP {phone.address}",)
+    phone._transport = SimpleNamespace(sendto=lambda data, to: writer.write(data))
+
+    async def listen() -> None:
+        while head := await reader.readuntil(b"\r\n\r\n"):
+            length = int(head.lower().partition(b"content-length:")[2].split(b"\r")[0])
+            phone.datagram_received(head + await reader.readexactly(length), ("", 0))
+
+    listening = asyncio.get_running_loop().create_task(listen())
+    assert (await phone.register()).status == 200
+    await until(lambda: known(one, "201"))
+    _, invite = await talk(caller, phone)
+    assert "edge=1" in str(invite.contacts[0]) and known(one, "201")[0].flow.edge == "2"
+    listening.cancel()
+    flow = known(one, "201")[0].flow
+    assert one.transports.is_open(flow)
+    writer.close()
+    await until(lambda: not one.transports.is_open(flow))
+    await until(lambda: known(one, "201")[0].lost_at is not None)
+
+
+async def test_behind_a_proxy_in_front_the_sender_is_who_the_proxy_says(house: House) -> None:
+    one, two = await house.pair(UC_SIP_TRUSTED=[PROXY])
+    caller, proxy = await house.telephone("200", one), await house.telephone("201", two, PROXY)
+    await caller.register()
+    own = f"SIP/2.0/UDP {proxy.address};rport"
+
+    def behind(source: str) -> None:
+        proxy.via = (own, f"SIP/2.0/UDP 192.168.1.5:5060;received={source};rport=4000")
+
+    behind("203.0.113.7")
+    assert (await proxy.register(f"Path: <sip:{proxy.address};lr>", "Supported: path")).status == 200
+    await until(lambda: known(one, "201"))
+    for edge in (one, two):  # every edge reaches the proxy by itself
+        (binding,) = known(edge, "201")
+        assert (binding.flow.edge, binding.flow.peer) == ("", ("203.0.113.7", 4000))
+    _, invite = await talk(caller, proxy)
+    assert invite.headers.get("Route") == f"<sip:{proxy.address};lr>"
+    for source, status in (("203.0.113.66", 401), ("203.0.113.7", 200)):
+        behind(source)
+        proxy.send(proxy.inside("BYE", invite, proxy.tag), one.transports.addresses("udp")[0])
+        assert (await proxy.response()).status == status
