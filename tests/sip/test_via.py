@@ -68,6 +68,9 @@ def test_a_response_on_a_connection_goes_back_on_it():
 def test_our_own_via_by_transport():
     assert own_via(UDP, "z9hG4bK1", "1") == "SIP/2.0/UDP 192.0.2.2:5060;branch=z9hG4bK1;rport"
     assert own_via(TCP, "z9hG4bK1", "1") == "SIP/2.0/TCP 192.0.2.2:5060;branch=z9hG4bK1"
+    assert own_via(TCP._replace(transport="tls"), "z9hG4bK1", "1").endswith(
+        ";branch=z9hG4bK1;alias"
+    )  # RFC 5923
     browser = Flow("ws-1", "wss", ("192.0.2.2", 443), ("198.51.100.7", 40000))
     assert own_via(browser, "z9hG4bK1", "1") == "SIP/2.0/WSS edge-1.invalid;branch=z9hG4bK1"
     assert "[2001:db8::2]:5060" in own_via(Flow.udp(("2001:db8::2", 5060), ("2001:db8::1", 5060)), "x", "1")
@@ -80,6 +83,19 @@ def test_ipv6_sources_are_written_without_and_compared_with_brackets():
     request.headers.prepend("Via", str(via("[2001:db8::1]:5060")))
     assert stamped(request, request.via, flow).received is None
     assert way_back(request.via, flow).remote == ("2001:db8::1", 5060)
+    other = via("[2001:DB8:0:0::1]:5060")  # the same address
+    assert stamped(request, other, flow).received is None
+    assert way_back(other, flow).remote == ("2001:db8::1", 5060)
+
+
+def test_an_interface_is_no_part_of_an_address_on_the_wire():
+    """RFC 4007 section 11: what it is called here means nothing there."""
+    flow = Flow.udp(("fe80::2%eth0", 5060), ("fe80::1%eth0", 5060))
+    request = build("OPTIONS")
+    request.headers.prepend("Via", str(via("phone.test;rport")))
+    assert stamped(request, request.via, flow).received == "fe80::1"
+    assert stamped(request, via("[fe80::1]:5060"), flow).received is None
+    assert "[fe80::2]:5060;" in own_via(flow, "x", "1")
 
 
 def test_flows_know_their_transport():

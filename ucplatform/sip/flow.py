@@ -9,9 +9,11 @@ SECURE = frozenset({"tls", "wss"})
 
 
 def hostport(address: Address) -> str:
-    """`host:port` as it stands in a header, an IPv6 host in brackets."""
+    """`host:port` as it stands in a header, an IPv6 host in brackets and without its interface (RFC 6874)."""
     host, port = address
-    return f"[{host}]:{port}" if ":" in host and not host.startswith("[") else f"{host}:{port}"
+    if ":" in host and not host.startswith("["):
+        host = f"[{host.partition('%')[0]}]"
+    return f"{host}:{port}"
 
 
 class Flow(NamedTuple):

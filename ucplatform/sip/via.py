@@ -8,18 +8,19 @@ from ucplatform.sip.headers import Via
 from ucplatform.sip.message import Request
 
 DEFAULT_PORT = 5060
+_EXTRA = {"udp": ";rport", "tcp": "", "tls": ";alias"}
 
 
 def own_via(flow: Flow, branch: str, edge_id: str) -> str:
     """The Via of a request that we send over `flow`.
 
     On WebSocket nobody can connect back by an address, so the name is one that does not resolve (RFC 7118);
-    on UDP we ask for the response at the source port (RFC 3581).
+    on UDP we ask for the response at the source port (RFC 3581), and over TLS offer the connection for
+    requests that come back (RFC 5923 section 5).
     """
     if flow.websocket:
         return f"SIP/2.0/{flow.transport.upper()} edge-{edge_id}.invalid;branch={branch}"
-    rport = "" if flow.reliable else ";rport"
-    return f"SIP/2.0/{flow.transport.upper()} {hostport(flow.local)};branch={branch}{rport}"
+    return f"SIP/2.0/{flow.transport.upper()} {hostport(flow.local)};branch={branch}{_EXTRA[flow.transport]}"
 
 
 def stamped(request: Request, via: Via, flow: Flow) -> Via:
@@ -31,7 +32,7 @@ def stamped(request: Request, via: Via, flow: Flow) -> Via:
     if via.rport is None and via.received is None and _same(via.host, host):
         return via
     params = [pair for pair in via.params if pair[0].lower() not in ("received", "rport")]
-    params.append(("received", host.strip("[]")))
+    params.append(("received", host.strip("[]").partition("%")[0]))
     if via.rport is not None:
         params.append(("rport", str(port)))
     stamp = Via(via.transport, via.host, via.port, tuple(params))
@@ -61,7 +62,16 @@ def way_back(via: Via, flow: Flow) -> Flow:
 
 
 def _same(host: str, address: str) -> bool:
-    return host == address or host.strip("[]") == address.strip("[]")
+    """Whether a host of a header is this numeric address: IPv4 has one spelling, IPv6 many."""
+    return host == address or (":" in host and _plain(host) == _plain(address))
+
+
+@lru_cache(maxsize=1024)
+def _plain(host: str) -> str:
+    try:
+        return str(ipaddress.ip_address(host.strip("[]").partition("%")[0]))
+    except ValueError:
+        return host
 
 
 @lru_cache(maxsize=1024)
