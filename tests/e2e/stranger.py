@@ -17,12 +17,12 @@ SDP = (
 
 
 class Stranger:
-    """One UDP socket. `number` is who it says it is."""
+    """One UDP socket, at the address `source`. `number` is who it says it is."""
 
-    def __init__(self, instance: Instance, number: str) -> None:
+    def __init__(self, instance: Instance, number: str, source: str = "127.0.0.1") -> None:
         host, _, port = instance.sip.partition(":")
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._socket.settimeout(5)
+        self._socket.bind((source, 0))
         self._socket.connect((host, int(port)))
         self.address = "{}:{}".format(*self._socket.getsockname())
         self.instance = instance
@@ -50,8 +50,11 @@ class Stranger:
         call_id: str = "",
         from_tag: str = "",
         to_tag: str = "",
+        seconds: float = 5.0,
     ) -> Response:
-        """Send one request and wait for its final response; an INVITE's failure is acknowledged."""
+        """Send one request and wait for its final response; an INVITE's failure is acknowledged. TimeoutError
+        when none comes within `seconds`."""
+        self._socket.settimeout(seconds)
         self.cseq += 1
         branch = f"z9hG4bK{secrets.token_hex(6)}"
         target = f"sip:{to}@{self.instance.domain}"
@@ -118,3 +121,28 @@ class Stranger:
             "c1",
         )
         return self.request(method, to, f"Authorization: {credentials}", *headers, body=body)
+
+    def call(self, to: str, person: Person) -> float:
+        """Call, hang up at the answer; how long it took from the first INVITE to the answer, in seconds."""
+        self.call_id, self.tag = secrets.token_hex(8), secrets.token_hex(4)
+        began = time.perf_counter()
+        answer = self.signed("INVITE", to, person, body=SDP)
+        took = time.perf_counter() - began
+        assert answer.status == 200, answer.status
+        self._acknowledge(to, answer.to_tag or "")
+        assert self.request("BYE", to, to_tag=answer.to_tag or "").status == 200
+        return took
+
+    def _acknowledge(self, to: str, to_tag: str) -> None:
+        """The ACK of a 2xx (RFC 3261 13.2.2.4)."""
+        target = f"sip:{to}@{self.instance.domain}"
+        lines = [
+            f"ACK {target} SIP/2.0",
+            f"Via: SIP/2.0/UDP {self.address};rport;branch=z9hG4bK{secrets.token_hex(6)}",
+            "Max-Forwards: 70",
+            f"From: <sip:{self.number}@{self.instance.domain}>;tag={self.tag}",
+            f"To: <{target}>;tag={to_tag}",
+            f"Call-ID: {self.call_id}",
+            f"CSeq: {self.cseq} ACK",
+        ]
+        self._socket.send("\r\n".join([*lines, "Content-Length: 0", "", ""]).encode())

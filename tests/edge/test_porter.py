@@ -85,6 +85,25 @@ def test_the_phone_that_is_registered_over_its_flow_goes_on(porter, house):
     assert ignored(porter, request("INVITE", "201", user="200", extra=CREDENTIALS), ATTACKER)
 
 
+def test_the_flow_of_a_guesser_is_not_even_read(porter):
+    data = request("REGISTER", "200").to_bytes()
+    guess(porter, 4)
+    assert porter.turns_away(data, ATTACKER) is None
+    guess(porter, 1)
+    assert porter.turns_away(data, ATTACKER) == SILENCE
+    assert porter.turns_away(data, PHONE) is None
+    porter.lift(ATTACKER.remote[0])
+    assert porter.turns_away(data, ATTACKER) is None
+
+
+def test_a_phone_with_a_good_account_and_a_bad_one_is_read(porter):
+    porter.signed_in(ATTACKER, "201")
+    guess(porter)
+    assert porter.turns_away(b"anything", ATTACKER) is None
+    assert ignored(porter, request("REGISTER", "200", user="200"))
+    assert not ignored(porter, request("REGISTER", "201", user="201"))
+
+
 def test_what_belongs_to_a_dialog_or_a_request_under_way_always_comes_in(porter):
     guess(porter)
     porter.take_options({"silent_to_strangers": 1})

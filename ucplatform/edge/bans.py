@@ -134,16 +134,18 @@ class Bans:
 
     # -- told --------------------------------------------------------------------------------------
 
-    def failed(self, host: str, account: str, answered_challenge: bool) -> None:
-        """A sign-in as `account` failed; it counts only if it answered our challenge to `host`."""
+    def failed(self, host: str, account: str, answered_challenge: bool) -> float:
+        """A sign-in as `account` failed; it counts only if it answered our challenge to `host`. For how many
+        seconds that has closed the account to it, or the whole address; mostly 0."""
         if not answered_challenge or self._exempt(host):
-            return
+            return 0.0
+        closed = 0.0
         now, address, account = self._clock(), subscriber(host), _name(account)
         times = [at for at in self._failures.get((address, account), ()) if at > now - FAILURE_SECONDS]
         _put(self._failures, (address, account), [*times, now])
         if len(times) + 1 >= FAILURES:
             del self._failures[address, account]
-            self._ban(address, account, f"{FAILURES} wrong secrets within a minute")
+            closed = self._ban(address, account, f"{FAILURES} wrong secrets within a minute")
         accounts = self._failed.get(address, {})
         accounts = {name: at for name, at in accounts.items() if at > now - ACCOUNTS_SECONDS}
         accounts[account] = now
@@ -152,9 +154,11 @@ class Bans:
         _put(self._failed, address, accounts)
         if len(accounts) >= ACCOUNTS and self._good.get(address, 0.0) <= now - GOOD_SECONDS:
             del self._failed[address]
-            self._ban(
+            closed = self._ban(
                 address, "", f"wrong secrets for {ACCOUNTS} accounts, and nobody signed in well from there"
             )
+
+        return closed
 
     def registered(self, host: str, account: str) -> None:
         """Somebody signed in well as `account`: that speaks for the address, and ends the count."""
@@ -177,7 +181,7 @@ class Bans:
 
     # -- kept --------------------------------------------------------------------------------------
 
-    def _ban(self, address: str, account: str, why: str) -> None:
+    def _ban(self, address: str, account: str, why: str) -> float:
         now = self._clock()
         before = self._bans.get((address, account))
         count = before.count + 1 if before is not None and before.until > now - MEMORY_SECONDS else 1
@@ -188,6 +192,8 @@ class Bans:
         log.warning(
             "banned", address=address, account=account or None, minutes=round(seconds / 60), because=why
         )
+
+        return seconds
 
     def _remember(self, ban: Ban) -> None:
         now, pair = self._clock(), (ban.address, ban.account)

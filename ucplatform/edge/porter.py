@@ -3,6 +3,8 @@ transaction is made for it. What is turned away here leaves nothing behind."""
 
 from __future__ import annotations
 
+import time
+from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any, Protocol
 
@@ -38,6 +40,8 @@ SCANNERS = (
 #: the methods with which a telephone that we do not know may begin
 FIRST_WORDS = frozenset({"REGISTER", "INVITE"})
 SILENCE = b""
+#: entries of the tables of flows
+FLOWS = 16_384
 
 
 class World(Protocol):
@@ -70,6 +74,10 @@ class Porter:
         #: by this tag the ACK of a 503 is known
         self._tag = f"busy-{token(6)}".encode()
         self._silent = False
+        #: flows by which an account was closed and nobody has signed in well, until when nothing is read of
+        #: them: a guesser that goes on at full speed must not cost the others their answers
+        self._closed: OrderedDict[str, float] = OrderedDict()
+        self._at_home: OrderedDict[str, None] = OrderedDict()
 
     def take_options(self, options: Mapping[str, Any]) -> None:
         """An administrator's settings."""
@@ -81,13 +89,19 @@ class Porter:
         """None to go on; SILENCE to drop the message; else what to answer."""
         overload = self.overload
         overload.served += 1
-        if self.bans.blocked(flow.remote[0]):
+        if self.bans.blocked(flow.remote[0]) or (flow.id in self._closed and self._is_closed(flow)):
             return SILENCE
         if overload.level and data.startswith((b"INVITE ", b"REGISTER ")):
             return self._send_away(data, flow)
         if overload.refused and data.startswith(b"ACK ") and self._tag in data:
             return SILENCE
         return None
+
+    def _is_closed(self, flow: Flow) -> bool:
+        if self._closed[flow.id] > time.monotonic():
+            return True
+        del self._closed[flow.id]
+        return False
 
     def _send_away(self, data: bytes, flow: Flow) -> bytes | None:
         seen = glance(data, flow)
@@ -170,7 +184,20 @@ class Porter:
         """A request's credentials were good."""
         self.bans.registered(flow.peer[0], account)
         self._strangers.give_back(subscriber(flow.peer[0]), flow.reliable)
+        if flow.id not in self._at_home:
+            self._at_home[flow.id] = None
+            if len(self._at_home) > FLOWS:
+                self._at_home.popitem(last=False)
 
     def failed(self, flow: Flow, account: str, guess: bool) -> None:
         """They were not; `guess` as in pbx.access.Denied."""
-        self.bans.failed(flow.peer[0], account, guess)
+        seconds = self.bans.failed(flow.peer[0], account, guess)
+        if seconds and flow.id not in self._at_home:
+            self._closed[flow.id] = time.monotonic() + seconds
+            if len(self._closed) > FLOWS:
+                self._closed.popitem(last=False)
+
+    def lift(self, host: str) -> None:
+        """End all bans of an address at once."""
+        self.bans.lift(host)
+        self._closed.clear()

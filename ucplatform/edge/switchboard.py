@@ -180,7 +180,7 @@ class Switchboard:
         elif kind == "accounts-changed":
             self._accounts.refresh()
         elif kind == "lift-bans":
-            self._porter.bans.lift(str(command.get("address", "")))
+            self._porter.lift(str(command.get("address", "")))
         else:
             raise ValueError(f"unknown command {kind!r}")
 
