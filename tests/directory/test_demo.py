@@ -20,7 +20,9 @@ def test_two_accounts_the_first_an_administrator():
     assert one.check_password(first.password) and two.check_password(second.password)
     assert len({first.password, second.password, first.secret, second.secret}) == 4
     stored = Extension.objects.get(number="200")
-    assert (stored.ha1_md5, stored.ha1_sha256) == actions.hash_secret("200", first.secret)
+    assert {column: getattr(stored, column) for column in actions.HASHES} == actions.hash_secret(
+        "200", first.secret
+    )
 
 
 def test_they_are_written_down_for_the_owner_alone():

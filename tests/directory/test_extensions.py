@@ -19,6 +19,7 @@ def test_secret_is_kept_as_digest_hashes_of_the_domain(db, redis):
     extension = actions.add_extension("201", name="Front desk", secret="s3cret")
     assert extension.ha1_md5 == digest("md5", "201:test.example:s3cret")
     assert extension.ha1_sha256 == digest("sha256", "201:test.example:s3cret")
+    assert extension.ha1_sha512_256 == digest("sha512_256", "201:test.example:s3cret")
 
 
 def test_an_extension_without_a_secret_has_no_hash_that_fits_an_empty_one(db, redis):
@@ -60,6 +61,7 @@ def test_the_edge_gets_plain_accounts(alice, bob):
         user_id=alice.pk,
         ha1_md5=digest("md5", "201:test.example:alice-secret"),
         ha1_sha256=digest("sha256", "201:test.example:alice-secret"),
+        ha1_sha512_256=digest("sha512_256", "201:test.example:alice-secret"),
         enabled=True,
         language="en",
     )

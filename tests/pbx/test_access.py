@@ -24,6 +24,7 @@ def account(number: str, secret: str, enabled: bool = True) -> Account:
         ha1(number, REALM, secret, "MD5"),
         ha1(number, REALM, secret, "SHA-256"),
         enabled,
+        ha1_sha512_256=ha1(number, REALM, secret, "SHA-512-256"),
     )
 
 
@@ -60,7 +61,7 @@ def answer(
     return gate.check(again, flow, now + later)
 
 
-@pytest.mark.parametrize("algorithm", ["MD5", "SHA-256"])
+@pytest.mark.parametrize("algorithm", ["MD5", "SHA-256", "SHA-512-256", "SHA-256-SESS"])
 def test_the_right_secret_is_granted(gate, algorithm):
     verdict = answer(gate, "200", "s3cret", algorithm=algorithm)
     assert isinstance(verdict, Granted) and verdict.account.number == "200" and verdict.session == ""
@@ -74,7 +75,22 @@ def test_telephones_are_offered_sha256_only_where_an_administrator_says_so(gate)
     assert offered(page_flow("ws-1")) == offered(phone_flow(10)) == ["MD5"]
     gate.offer_sha256 = True
     assert offered(page_flow("ws-1")) == ["MD5"]
-    assert offered(phone_flow(10)) == ["MD5", "SHA-256"]
+    assert offered(phone_flow(10)) == ["MD5", "SHA-256", "SHA-512-256"]
+
+
+def test_malformed_credentials_get_400(gate):
+    message = request("REGISTER", "200", extra=('Authorization: Digest username="200", realm="pbx.test"',))
+    denied = gate.check(message, phone_flow(10), 1000.0)
+    assert isinstance(denied, Denied) and denied.response.status == 400
+    assert (denied.why, denied.guess) == ("malformed-credentials", False)
+
+
+def test_an_account_from_before_an_algorithm_cannot_be_entered_by_it(gate):
+    """Its hash is empty: no secret fits it, least of all an empty one."""
+    gate._directory["202"] = replace(account("202", "s3cret"), ha1_sha512_256="")
+    verdict = answer(gate, "202", "s3cret", user="202", algorithm="SHA-512-256")
+    assert isinstance(verdict, Denied) and verdict.why == "wrong-credentials"
+    assert isinstance(answer(gate, "202", "s3cret", user="202", algorithm="SHA-256"), Granted)
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from ucplatform.directory import sessions
 from ucplatform.directory.models import Extension, Revision, Setting, User
 from ucplatform.directory.options import OPTIONS, Value
 from ucplatform.notify import actions as notify
-from ucplatform.sip.digest import ha1
+from ucplatform.sip.digest import ALGORITHMS, ha1
 
 # A password that an operator hands out is hashed quickly, so that a thousand load in seconds; Django hashes
 # it again at full strength when its owner first signs in (`must_update`).
@@ -42,10 +42,24 @@ def fold(text: str) -> str:
 # Secrets ----------------------------------------------------------------------------------------------------
 
 
-def hash_secret(number: str, secret: str) -> tuple[str, str]:
-    """H(number:realm:secret) as hex, MD5 and SHA-256 (RFC 7616 3.4.2); the realm is the SIP domain."""
+#: Column of an extension → the algorithm whose hash it holds.
+HASHES = {"ha1_md5": "MD5", "ha1_sha256": "SHA-256", "ha1_sha512_256": "SHA-512-256"}
+
+
+def hash_secret(number: str, secret: str) -> dict[str, str]:
+    """H(number:realm:secret) as hex by column (RFC 7616 3.4.2), "" for what this machine's OpenSSL lacks; the
+    realm is the SIP domain."""
     realm = settings.UC_DOMAIN
-    return ha1(number, realm, secret, "MD5"), ha1(number, realm, secret, "SHA-256")
+    return {
+        column: ha1(number, realm, secret, algorithm) if algorithm in ALGORITHMS else ""
+        for column, algorithm in HASHES.items()
+    }
+
+
+def keep_secret(extension: Extension, secret: str) -> None:
+    """Let the secret be known by its hashes; saving is the caller's."""
+    for column, value in hash_secret(extension.number, secret).items():
+        setattr(extension, column, value)
 
 
 def hash_pin(pin: str) -> str:
@@ -82,10 +96,10 @@ def add_extension(
     Raises ValidationError (number not digits, or taken)."""
     extension = Extension(number=number, name=name, user=user)
     if secret:
-        extension.ha1_md5, extension.ha1_sha256 = hash_secret(number, secret)
+        keep_secret(extension, secret)
     if pin:
         extension.pin_hash = hash_pin(pin)
-    extension.full_clean(exclude=["ha1_md5", "ha1_sha256", "pin_hash"])
+    extension.full_clean(exclude=[*HASHES, "pin_hash"])
     extension.save(force_insert=True)
     changed([extension.user_id])
     return extension
@@ -99,7 +113,7 @@ def change_extension(extension: Extension, *, secret: str = "", pin: str = "", *
     for field, value in fields.items():
         setattr(extension, field, value)
     if secret:
-        extension.ha1_md5, extension.ha1_sha256 = hash_secret(extension.number, secret)
+        keep_secret(extension, secret)
     if pin:
         extension.pin_hash = hash_pin(pin)
     extension.save()

@@ -28,6 +28,7 @@ def load_accounts() -> list[Account]:
         "user__is_active",
         "ha1_md5",
         "ha1_sha256",
+        "ha1_sha512_256",
         "enabled",
     )
     return [
@@ -39,8 +40,20 @@ def load_accounts() -> list[Account]:
             ha1_sha256=ha1_sha256,
             enabled=enabled and active is not False,
             language=language or settings.LANGUAGE_CODE,
+            ha1_sha512_256=ha1_sha512_256,
         )
-        for number, name, user_id, user_name, language, active, ha1_md5, ha1_sha256, enabled in rows
+        for (
+            number,
+            name,
+            user_id,
+            user_name,
+            language,
+            active,
+            ha1_md5,
+            ha1_sha256,
+            ha1_sha512_256,
+            enabled,
+        ) in rows
     ]
 
 

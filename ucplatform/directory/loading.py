@@ -156,12 +156,12 @@ def save_extensions(rows: list[Row], users: dict[str, User], progress: Progress)
         if row.username:
             extension.user = users[row.username]
         if row.secret:
-            extension.ha1_md5, extension.ha1_sha256 = actions.hash_secret(row.number, row.secret)
+            actions.keep_secret(extension, row.secret)
         if row.pin:
             extension.pin_hash = actions.hash_pin(row.pin)
         progress("extensions", done, len(rows))
     Extension.objects.bulk_create(fresh, batch_size=200)
-    fields = ["name", "user", "ha1_md5", "ha1_sha256", "pin_hash"]
+    fields = ["name", "user", *actions.HASHES, "pin_hash"]
     Extension.objects.bulk_update(old, fields, batch_size=100)
     return len(fresh), len(old)
 

@@ -37,7 +37,7 @@ class User(AbstractUser):
 
 class Extension(models.Model):
     """A number that can be called and whose devices sign in by SIP digest. The secret itself is never stored:
-    only H(number:realm:secret), lower-case hex, for MD5 and SHA-256 (RFC 7616 3.4.2)."""
+    only H(number:realm:secret), lower-case hex, for each algorithm (RFC 7616 3.4.2, RFC 8760)."""
 
     number = models.CharField(_("number"), max_length=15, unique=True, validators=[number_validator])
     name = models.CharField(_("name"), max_length=80, blank=True)
@@ -46,6 +46,7 @@ class Extension(models.Model):
     )
     ha1_md5 = models.CharField(max_length=32, blank=True, editable=False)
     ha1_sha256 = models.CharField(max_length=64, blank=True, editable=False)
+    ha1_sha512_256 = models.CharField(max_length=64, blank=True, editable=False)
     pin_hash = models.CharField(max_length=128, blank=True, editable=False)
     enabled = models.BooleanField(_("enabled"), default=True)
     created = models.DateTimeField(auto_now_add=True)

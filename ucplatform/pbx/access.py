@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 
 from ucplatform.pbx.ports import Account, Directory
 from ucplatform.sip.digest import (
+    ALGORITHMS,
+    SESSION,
     Challenge,
     Credentials,
     NonceIssuer,
@@ -54,7 +56,19 @@ class _Secret:
     account: Account | None
     md5: str
     sha256: str
+    sha512_256: str = ""
     session: str = ""
+
+    def hash_for(self, algorithm: str) -> str:
+        """The secret's hash for an algorithm of credentials, which is upper case; "" for none of ours."""
+        match algorithm.removesuffix(SESSION):
+            case "MD5":
+                return self.md5
+            case "SHA-256":
+                return self.sha256
+            case "SHA-512-256":
+                return self.sha512_256
+        return ""
 
 
 class Gatekeeper:
@@ -81,20 +95,24 @@ class Gatekeeper:
         # Unknown names are checked against this one, so that they take as long to refuse as known ones. So
         # are those that no telephone may use: their empty hash would be a secret that everybody knows.
         nobody = hashlib.sha256(f"nobody:{realm}:{id(self)}".encode()).hexdigest()
-        self._nobody = _Secret(None, nobody[:32], nobody)
+        self._nobody = _Secret(None, nobody[:32], nobody, nobody)
 
     def check(self, request: Request, flow: Flow, now: float, peer: str = "") -> Granted | Denied:
         """Whose request this is. `now` is Unix seconds (nonces carry it); `peer` names the address that a
         nonce must have been given to, the flow's where it is left out."""
         peer = peer or flow.remote[0]
-        credentials = self._credentials(request)
+        try:
+            credentials = self._credentials(request)
+        except ParseError as error:
+            return Denied(make_response(request, 400, error.reason), "malformed-credentials")
         if credentials is None:
             return Denied(self._challenge(request, now, peer, flow), None)
         # Before the secret: guesses that answer no challenge of ours must not be told from good answers.
         if self._nonces.judge(credentials.nonce, now, peer) is not Verdict.GOOD:
             return Denied(self._challenge(request, now, peer, flow, stale=True), None, credentials.username)
         secret = self._secret(credentials.username, flow)
-        expected = secret.md5 if credentials.algorithm.upper() == "MD5" else secret.sha256
+        # An empty hash would be a secret that everybody knows.
+        expected = secret.hash_for(credentials.algorithm) or self._nobody.sha256
         good = verify(credentials, request.method, expected, request.body)
         if not good or secret.account is None or not secret.account.enabled:
             # A page's password cannot be guessed; one that comes late is no attack.
@@ -142,7 +160,7 @@ class Gatekeeper:
             account = self._directory.by_number(username)
             if account is None or not account.ha1_md5 or not account.ha1_sha256:
                 return self._nobody
-            return _Secret(account, account.ha1_md5, account.ha1_sha256)
+            return _Secret(account, account.ha1_md5, account.ha1_sha256, account.ha1_sha512_256)
         parts = username.split("!")
         account = self._directory.by_number(parts[1]) if len(parts) == 5 else None
         bound = self._pages.get(username)
@@ -153,24 +171,23 @@ class Gatekeeper:
         password = self._page_password(username) if flow.websocket else None
         if password is None:
             return self._nobody
-        return _Secret(  # for a number that nobody has too: that must take as long
-            account,
-            ha1(username, self._realm, password, "MD5"),
-            ha1(username, self._realm, password, "SHA-256"),
-            session=parts[3],
+        # For a number that nobody has too: that must take as long.
+        hashes = {algorithm: ha1(username, self._realm, password, algorithm) for algorithm in ALGORITHMS}
+        return _Secret(
+            account, hashes["MD5"], hashes["SHA-256"], hashes.get("SHA-512-256", ""), session=parts[3]
         )
 
     def _challenge(
         self, request: Request, now: float, peer: str, flow: Flow, *, stale: bool = False
     ) -> Response:
         """401 with one challenge an algorithm, MD5 first. Browsers get MD5 alone: JsSIP reads only the last
-        of several and knows no other. Telephones get SHA-256 too where an administrator says so: some (libre
-        before 2.0) give up when any challenge is not MD5, against RFC 8760 2.4. Whoever answers with SHA-256
-        unasked is checked by it all the same."""
+        of several and knows no other. Telephones get the others too where an administrator says so: some
+        (libre before 2.0) give up when any challenge is not MD5, against RFC 8760 2.4. Whoever answers with
+        one of them unasked is checked by it all the same."""
         nonce = self._nonces.issue(now, peer)
-        both = self.offer_sha256 and not flow.websocket
+        offered = ALGORITHMS if self.offer_sha256 and not flow.websocket else ("MD5",)
         headers = [
             ("WWW-Authenticate", str(Challenge(self._realm, nonce, algorithm, "auth", stale)))
-            for algorithm in (("MD5", "SHA-256") if both else ("MD5",))
+            for algorithm in offered
         ]
         return make_response(request, 401, headers=headers)

@@ -13,7 +13,8 @@ from ucplatform.sip.flow import Flow
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """An extension as call control sees it; `ha1_*` are hex digests over number:realm:secret (RFC 7616)."""
+    """An extension as call control sees it; `ha1_*` are hex digests over number:realm:secret (RFC 7616),
+    empty where nobody has set a secret since the algorithm is there."""
 
     number: str
     name: str
@@ -22,6 +23,7 @@ class Account:
     ha1_sha256: str
     enabled: bool = True
     language: str = "en"
+    ha1_sha512_256: str = ""
 
 
 class Directory(Protocol):

@@ -35,6 +35,9 @@ _HASHES: dict[str, Callable[[bytes], str]] = {
 if "sha512_256" in hashlib.algorithms_available:  # OpenSSL's; a build without it lacks the algorithm
     _HASHES["SHA-512-256"] = lambda data: hashlib.new("sha512_256", data).hexdigest()
 
+ALGORITHMS = tuple(_HASHES)
+"""Those that we can compute, the best known first."""
+
 SESSION = "-SESS"
 """Ends the name of an algorithm whose secret is hashed once more with nonce and cnonce (RFC 7616 3.4.2)."""
 
