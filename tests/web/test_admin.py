@@ -1,11 +1,15 @@
 """The administration: saves go through the actions, and what is secret is never shown."""
 
+import json
+
 import pytest
 from django.urls import reverse
 
 from ucplatform.calls import actions as calls
 from ucplatform.directory import actions, adapter
 from ucplatform.directory.models import Extension, User
+from ucplatform.pbx.registrar import Binding
+from ucplatform.sip.flow import Flow
 
 
 @pytest.fixture
@@ -50,6 +54,16 @@ def test_an_empty_secret_keeps_the_present_one_and_the_number_stays(boss, alice)
     assert change(boss, before, **form).status_code == 302
     after = Extension.objects.get(pk=before.pk)
     assert (after.number, after.name, after.enabled, after.ha1_md5) == ("201", "New", False, before.ha1_md5)
+
+
+def test_the_devices_of_an_extension_are_shown_with_what_is_odd(boss, alice, redis):
+    flow = Flow.udp(("192.0.2.1", 5060), ("203.0.113.7", 41000))
+    phone = Binding(
+        "201", "sip:201@10.0.0.5", flow, "", "c", 1, 9e9, "<b>Phone</b>", noticed=("nat", "alg-via")
+    )
+    redis.set("uc:reg:201@1", json.dumps([phone.to_json()]))
+    text = boss.get(reverse("admin:directory_extension_change", args=[alice.extension.pk])).content.decode()
+    assert "&lt;b&gt;Phone&lt;/b&gt; – 203.0.113.7:41000 UDP nat, alg-via" in text
 
 
 def test_hashes_are_not_shown(boss, alice):

@@ -7,11 +7,13 @@ from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin
 from django.contrib.auth.models import Group
 from django.http import HttpRequest
+from django.utils.html import format_html_join, mark_safe
 from django.utils.translation import gettext_lazy as _
 
 from ucplatform.directory import actions, sessions
 from ucplatform.directory.models import Extension, Setting, User
 from ucplatform.directory.options import OPTIONS
+from ucplatform.notify import actions as notify
 
 admin.site.site_title = admin.site.site_header = _("Telephone administration")
 admin.site.unregister(Group)
@@ -95,7 +97,21 @@ class ExtensionAdmin(admin.ModelAdmin):
     autocomplete_fields = ("user",)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Extension | None = None) -> tuple[str, ...]:
-        return ("number",) if obj else ()
+        return ("number", "devices") if obj else ()
+
+    @admin.display(description=_("Devices"))
+    def devices(self, row: Extension) -> str:
+        """What is registered now, and what the edge has noticed of it (docs/operations.md has the words)."""
+        lines = [
+            (
+                device["user_agent"] or device["contact"],
+                "{}:{}".format(*device["flow"]["remote"]),
+                device["flow"]["transport"].upper(),
+                ", ".join(device["noticed"]),
+            )
+            for device in notify.devices_of(row.number)
+        ]
+        return format_html_join(mark_safe("<br>"), "{} – {} {} {}", lines) or "–"
 
     def save_model(self, request: HttpRequest, obj: Extension, form: ExtensionForm, change: bool) -> None:
         secret, pin = form.cleaned_data["secret"], form.cleaned_data["pin"]

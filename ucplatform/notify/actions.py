@@ -75,6 +75,12 @@ def registered_devices() -> int:
     return sum(len(json.loads(text)) for text in adapter.read_prefix("uc:reg:").values())
 
 
+def devices_of(number: str) -> list[dict[str, Any]]:
+    """The bindings of one number at all edges, as `pbx.registrar.Binding.to_json` wrote them."""
+    texts = adapter.read_many([f"uc:reg:{number}@{edge}" for edge in edge_ids()])
+    return [binding for text in texts if text for binding in json.loads(text)]
+
+
 def bans() -> list[dict[str, Any]]:
     """The bans that hold now, as the edges wrote them (`uc:ban:…`), those that end last first: {"address",
     "account", "since", "until", "count"}."""
