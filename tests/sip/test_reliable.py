@@ -151,6 +151,34 @@ def test_a_2xx_does_not_wait_where_no_description_is_under_way():
     pair.settle()
 
 
+def test_a_2xx_waits_for_a_description_that_itself_waits():
+    pair, invite = invited()
+    pair.answer(invite, 180, reliably=True)
+    pair.answer(invite, 183, reliably=True, body=SDP)
+    for _ in range(2):
+        pair.answer(invite, 200)
+    pair.run()
+    for _ in range(2):
+        assert pair.times("b", "200 INVITE") == []
+        prack(pair, heard(pair)[0])
+        pair.run()
+    assert len(pair.times("b", "200 INVITE")) == 1
+    pair.ack()
+    pair.settle()
+
+
+def test_a_2xx_overtakes_what_has_no_description():
+    pair, invite = invited()
+    pair.answer(invite, 183, reliably=True)
+    pair.answer(invite, 180, reliably=True)
+    pair.answer(invite, 200)
+    pair.run()
+    assert len(pair.times("b", "200 INVITE")) == 1
+    assert pair.times("b", "180 INVITE") == []
+    pair.ack()
+    pair.settle()
+
+
 def test_a_failure_never_waits():
     pair, invite = invited()
     pair.answer(invite, 183, reliably=True, body=SDP)

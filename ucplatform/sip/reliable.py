@@ -30,6 +30,11 @@ class Offered:
     waiting: list[Response] = field(default_factory=list)
     rack_keys: list[RAckKey] = field(default_factory=list)
 
+    @property
+    def answered(self) -> bool:
+        """Whether the 2xx is among those that wait; nothing comes behind it."""
+        return bool(self.waiting) and self.waiting[-1].status >= 200
+
 
 class Reliable:
     """Both sides of RFC 3262 beside the INVITE transactions of one endpoint, whose keys it uses."""
@@ -56,7 +61,7 @@ class Reliable:
         if offered is None:
             offered = self._offered[tx.key] = Offered(tx, self._random.randrange(1, 2**31))
         if response.status < 300 and self._must_wait(offered, response, reliable):
-            if response.status >= 200 or len(offered.waiting) < MAX_WAITING:
+            if not offered.answered and (response.status >= 200 or len(offered.waiting) < MAX_WAITING):
                 offered.waiting.append(response)
             return False
         if reliable:
@@ -67,10 +72,11 @@ class Reliable:
 
     @staticmethod
     def _must_wait(offered: Offered, response: Response, reliable: bool) -> bool:
-        if offered.waiting:
-            # Unreliable ones may overtake, until the call is answered.
-            return reliable or response.status >= 200 or offered.waiting[-1].status >= 200
-        return offered.sent is not None and (reliable or (response.status >= 200 and bool(offered.sent.body)))
+        if offered.sent is None:
+            return False
+        if response.status >= 200:
+            return bool(offered.sent.body) or any(response.body for response in offered.waiting)
+        return reliable or offered.answered  # unreliable ones may overtake, until the call is answered
 
     def _sent(self, offered: Offered, response: Response, now: float, out: list[Command]) -> None:
         tx, request = offered.tx, offered.tx.request
