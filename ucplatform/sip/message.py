@@ -374,7 +374,7 @@ def parse_message(data: bytes) -> Request | Response:
         try:
             message.body = _cut_body(headers, rest)
         except ParseError as error:
-            problem = error
+            problem = error.with_traceback(None)  # a frame and its own error keep each other alive
     if problem is not None:
         raise refusal(problem, message)
     return message
