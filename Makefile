@@ -15,7 +15,7 @@ help:
 	@echo "make test-long  soaks, timers and fuzz runs (up to an hour)"
 	@echo "make fuzz       hostile input for every parser: SECONDS=300, or INPUTS=10000000; TARGETS=\"sip-via sdp\""
 	@echo "make lint       style, types, import rules, long files and functions"
-	@echo "make bench      benchmarks beside their peers: a table and var/bench.json"
+	@echo "make bench      benchmarks beside their peers: a table and var/bench.json; PARTS=\"calls latency\""
 
 setup:
 	@$(BOOTSTRAP) all
@@ -42,4 +42,4 @@ lint:
 
 bench:
 	@$(BOOTSTRAP) python packages
-	@$(VENV)/python scripts/bench.py
+	@$(VENV)/python scripts/bench.py $(PARTS)

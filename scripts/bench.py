@@ -1,44 +1,93 @@
 """`make bench`: what the house costs beside its peers, as a table and in var/bench.json.
 
-Each figure is the best of three: what else runs on the machine can only make it worse.
+Each figure is the best of three: what else runs on the machine can only make it worse. Names of parts as
+arguments measure only these, and leave the other figures of an earlier run in the file.
 """
 
+import argparse
 import json
 import os
 import socket
 import sys
+import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from steps import ROOT, data_directory
 
 sys.path.insert(0, str(ROOT))
 
 import sipmessage
-from bench_calls import calls
+from bench_calls import browser_calls, calls
+from bench_endurance import held, memory_of_calls
 from bench_engines import gateway, rtpengine, rtpengine_program
 from bench_figure import Figure, best
+from bench_latency import latency
+from bench_registrations import cold, registrations
 from bench_relay import relay
+from bench_server import product
 
+from tests.ports import PortBlock
 from ucplatform import ng
 from ucplatform.sip.message import parse_message, validate
 
 SAMPLES = ("desk-phone-invite.sip", "browser-register.sip", "ringing.sip")
 PINGS = 2000
+#: parts that could not be measured
+BROKEN: list[str] = []
 
 
-def main() -> int:
-    figures = []
-    for part in (sip_messages, ng_ping, relay, calls):
-        figures += part()
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="make bench", description=__doc__.partition("\n")[0])
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join((*ALONE, *LOADED))}")
+    chosen = parser.parse_args(arguments).parts or [*ALONE, *LOADED]
+    if unknown := set(chosen) - ALONE.keys() - LOADED.keys():
+        parser.error(f"no part {', '.join(sorted(unknown))}")
+    figures = [figure for name, part in ALONE.items() if name in chosen for figure in part()]
+    if LOADED.keys() & set(chosen):
+        figures += loaded([name for name in LOADED if name in chosen])
     table(figures)
     path = data_directory() / "bench.json"
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps([asdict(figure) for figure in figures], indent=2) + "\n")
+    rows = [asdict(figure) for figure in figures]
+    path.write_text(json.dumps([*others(path, rows, chosen), *rows], indent=2) + "\n")
     print(f"\nwritten to {path}")
-    return 0
+    return 1 if BROKEN else 0
+
+
+def others(path: Path, rows: list[dict[str, Any]], chosen: list[str]) -> list[dict[str, Any]]:
+    """Figures of the file that were not asked for this time."""
+    if len(chosen) == len(ALONE) + len(LOADED) or not path.exists():
+        return []
+    names = {row["name"] for row in rows}
+    return [row for row in json.loads(path.read_text()) if row["name"] not in names]
+
+
+def loaded(names: list[str]) -> list[Figure]:
+    """The figures of one running house, started once for all of them. A part that breaks is named; the others
+    go on."""
+    figures: list[Figure] = []
+    ports = PortBlock()
+    try:
+        with (
+            tempfile.TemporaryDirectory(prefix="uc-bench-") as place,
+            product(Path(place) / "ours", ports) as server,
+        ):
+            for name in names:
+                try:
+                    server.crowd.sign_in()  # a registration lasts ten minutes
+                    for figure in LOADED[name](server, Path(place), ports):
+                        print(f"{figure.name}: {figure.value} {figure.unit}", flush=True)
+                        figures.append(figure)
+                except (AssertionError, OSError, SystemExit) as error:
+                    BROKEN.append(name)
+                    print(f"{name} could not be measured: {error}", file=sys.stderr)
+    finally:
+        ports.release()
+    return figures
 
 
 def sip_messages() -> Iterator[Figure]:
@@ -105,5 +154,22 @@ def table(figures: list[Figure]) -> None:
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
+Part = Callable[[Any, Path, PortBlock], Iterable[Figure]]
+ALONE: dict[str, Callable[[], Iterable[Figure]]] = {
+    "messages": sip_messages,
+    "ping": ng_ping,
+    "relay": relay,
+}
+LOADED: dict[str, Part] = {
+    "calls": calls,
+    "browsers": browser_calls,
+    "latency": lambda server, *_: latency(server),
+    "registrations": registrations,
+    "held": lambda server, *_: held(server),
+    "memory": lambda server, *_: memory_of_calls(server),
+    "cold": lambda server, *_: cold(server),
+}
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -32,12 +32,14 @@ class Figure:
         *,
         aim: float | None = None,
         digits: int = 1,
+        failed: int = 0,
     ) -> "Figure":
-        """The aim is the peer's own figure, unless another one is given."""
+        """The aim is the peer's own figure, unless another one is given. Where calls failed it is not met."""
         value = round(value, digits)
         theirs = None if peer_value is None else round(peer_value, digits)
         aim = theirs if aim is None else aim
-        met = None if aim is None else value <= aim
+        met = None if aim is None else value <= aim and not failed
+        why = f"{failed} CALLS FAILED; {why}" if failed else why
         return cls(name, value, unit, peer, theirs, aim, met, f"{why}; {machine()}")
 
 

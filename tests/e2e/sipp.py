@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,6 +49,7 @@ class Sipp:
         transport: str = "udp",
         seconds: int = 120,
         address: str = "127.0.0.1",
+        options: Sequence[str] = (),
     ) -> None:
         binary = shutil.which("sipp")
         assert binary, "sipp is missing: apt install sip-tester"
@@ -62,7 +64,7 @@ class Sipp:
             "-m", str(calls), "-r", str(rate), "-l", str(at_once), "-t", "t1" if transport == "tcp" else "u1",
             "-mp", str(media_port), "-timeout", str(seconds), "-timeout_error", "-nostdin", "-skip_rlimit",
             "-trace_stat", "-stf", str(self._statistics), "-fd", "1",
-            "-trace_err", "-error_file", str(directory / "errors.log"),
+            "-trace_err", "-error_file", str(directory / "errors.log"), *options,
         ]  # fmt: skip
         if rows is not None:
             command += ["-inf", str(rows)]
@@ -77,6 +79,13 @@ class Sipp:
     def wait(self) -> Outcome:
         """Until all calls are done, or its own time limit."""
         self._child.wait(self._seconds + 20)
+        return self.outcome()
+
+    def wait_no_longer(self, seconds: float) -> Outcome:
+        """Until all calls are done, or `seconds` are over; then it is ended."""
+        with suppress(AssertionError):
+            self._child.wait(seconds)
+        self.stop()
         return self.outcome()
 
     def outcome(self) -> Outcome:

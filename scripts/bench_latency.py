@@ -1,0 +1,101 @@
+"""How long a caller waits for the 180: alone, and while somebody signed in looks at the history."""
+
+import http.client
+import threading
+import time
+from collections.abc import Iterator
+from http.cookies import SimpleCookie
+from urllib.parse import urlencode
+
+from bench_figure import Figure
+from bench_load import Run
+from bench_server import Server
+
+from tests.e2e.instance import Instance, Person
+
+RATE = 100  # calls a second
+SECONDS = 20
+ROUNDS = 3
+LOOKS = 5  # a second
+P50, P99 = 1.5, 6.0  # ms
+PATHS = ("/api/v1/calls",)
+LOOKER = Person("3999", "Bench looks", "secret-3999", "bench-looks", "bench-looks-pass")
+
+
+def latency(server: Server) -> Iterator[Figure]:
+    assert server.house is not None
+    server.house.instance.load([LOOKER])
+    yield from rows("", quickest(server), "")
+    with Reader(server.house.instance) as reader:
+        run = quickest(server)
+    said = f", while a signed-in client fetched the history {LOOKS} times a second ({reader.fetched} times, "
+    said += f"slowest {reader.slowest * 1000:.0f} ms)"
+    yield from rows(" beside the history", run, said)
+
+
+def quickest(server: Server) -> Run:
+    """The run with the least p99: what else the machine does can only make it worse."""
+    runs = [server.crowd.call(RATE * SECONDS, RATE) for _ in range(ROUNDS)]
+    return min(runs, key=lambda run: run.percentile(0.99))
+
+
+def rows(what: str, run: Run, said: str) -> Iterator[Figure]:
+    for name, share, aim in (("p50", 0.5, P50), ("p99", 0.99, P99)):
+        yield Figure.beside(
+            f"INVITE to 180{what}, {name}", run.percentile(share), "ms", "none", None,
+            f"INVITE with credentials to 180, measured by SIPp, {RATE} calls a second for {SECONDS} s, "
+            f"best of {ROUNDS}{said}", aim=aim, digits=2, failed=run.failed,
+        )  # fmt: skip
+
+
+class Reader:
+    """Signs in as a person does and fetches the history again and again until the block ends."""
+
+    def __init__(self, instance: Instance) -> None:
+        self._port = instance.http_port
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._read, daemon=True)
+        self.fetched = 0
+        self.slowest = 0.0
+        self._cookie = self._sign_in()
+
+    def _sign_in(self) -> str:
+        link = http.client.HTTPConnection("127.0.0.1", self._port, timeout=20)
+        link.request("GET", "/accounts/login/")
+        answer = link.getresponse()
+        answer.read()
+        token = SimpleCookie(answer.headers["Set-Cookie"])["csrftoken"].value
+        form = {"login": LOOKER.username, "password": LOOKER.password, "csrfmiddlewaretoken": token}
+        headers = {"Cookie": f"csrftoken={token}", "Content-Type": "application/x-www-form-urlencoded"}
+        link.request("POST", "/accounts/login/", urlencode(form), headers)
+        answer = link.getresponse()
+        answer.read()
+        cookies = SimpleCookie("; ".join(answer.headers.get_all("Set-Cookie") or ()))
+        if answer.status != 302 or "sessionid" not in cookies:
+            raise SystemExit(f"cannot sign in to look at the history: {answer.status}")
+        return f"sessionid={cookies['sessionid'].value}"
+
+    def _read(self) -> None:
+        link = http.client.HTTPConnection("127.0.0.1", self._port, timeout=20)
+        due = time.monotonic()
+        while not self._stop.wait(max(0.0, due - time.monotonic())):
+            begun = time.monotonic()
+            for path in PATHS:
+                link.request("GET", path, headers={"Cookie": self._cookie})
+                answer = link.getresponse()
+                answer.read()
+                if answer.status != 200:
+                    raise SystemExit(f"{path}: {answer.status}")
+            self.fetched += 1
+            self.slowest = max(self.slowest, time.monotonic() - begun)
+            due += 1 / LOOKS
+
+    def __enter__(self) -> "Reader":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join(30)
+        if not self.fetched:
+            raise SystemExit("the history was never fetched")
