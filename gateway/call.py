@@ -132,6 +132,15 @@ class Call:
                 self._part(one.id, one.peer.id)
         bridge.link(leg, other)
 
+    def adopt(self, other: "Call", other_id: str, leg_id: str) -> None:
+        """Take a leg out of another call, as it is: its ports, its keys, what was agreed with it."""
+        if leg_id in self.legs:
+            raise GatewayError(f"leg {leg_id} is there already")
+        leg = other.leg(other_id)
+        other._let_go(leg)
+        leg.call_id, leg.id = self.id, leg_id
+        self.legs[leg_id] = leg
+
     def detach(self, leg_id: str) -> None:
         bridge.unlink(self.leg(leg_id))
 
@@ -199,6 +208,11 @@ class Call:
             await self._drop(leg)
 
     async def _drop(self, leg: Termination) -> None:
+        self._let_go(leg)
+        await leg.close()
+        bridge.route(leg)
+
+    def _let_go(self, leg: Termination) -> None:
         self.legs.pop(leg.id, None)
         self._own_offers.pop(leg.id, None)
         self._callers.pop(leg.id, None)
@@ -207,8 +221,6 @@ class Call:
         for pair in [pair for pair in self._exchanges if leg.id in pair]:
             del self._exchanges[pair]
         bridge.unlink(leg)
-        await leg.close()
-        bridge.route(leg)
 
     def statistics(self) -> dict[str, Statistics]:
         return {leg_id: leg.statistics() for leg_id, leg in self.legs.items()}

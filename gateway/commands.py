@@ -139,6 +139,18 @@ class Commands:
         self.call(message).attach(leg_id, leg_id if application else required(message, "to-tag"))
         return {**OK}
 
+    async def adopt(self, message: Message) -> Reply:
+        """`other-tag` of `other-call-id` becomes `from-tag` of this call. Both must be at rest."""
+        other_id = required(message, "other-call-id")
+        other, turn = self.calls.get(other_id), self._turns.get(other_id)
+        if other is None:
+            raise GatewayError("Unknown call-id")
+        if turn is not None and turn.locked():
+            raise GatewayError("the other call is busy")
+        self.call(message).adopt(other, required(message, "other-tag"), required(message, "from-tag"))
+        self._tidy(other_id)
+        return {**OK}
+
     async def detach(self, message: Message) -> Reply:
         self.call(message).detach(required(message, "from-tag"))
         return {**OK}
@@ -229,6 +241,7 @@ COMMANDS: dict[str, Command] = {
     "answer": Commands.answer,
     "terminate": Commands.terminate,
     "accept": Commands.accept,
+    "adopt": Commands.adopt,
     "attach": Commands.attach,
     "detach": Commands.detach,
     "delete": Commands.delete,

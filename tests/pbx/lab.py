@@ -167,6 +167,9 @@ class Bench:
         self.engine("answer", sdp=sdp(1, 6000))
         assert self.call.state == "talking"
 
+    def next_cseq(self) -> int:
+        return next(self._tags) + 100
+
     def in_dialog(self, leg: str, method: str, body: str = "", **more: Any) -> None:
         dialog = self.call.legs[leg].dialog
         assert dialog is not None
@@ -177,7 +180,7 @@ class Bench:
             call_id=dialog.call_id,
             from_tag=dialog.remote_tag,
             to_tag=dialog.local_tag,
-            cseq=next(self._tags) + 100,
+            cseq=self.next_cseq(),
             **more,
         )
         self.feed(InDialog(leg, (method,), message))

@@ -22,6 +22,7 @@ from ucplatform.pbx.commands import (
     Acknowledge,
     AskMedia,
     CancelInvite,
+    Claim,
     Command,
     Forget,
     Note,
@@ -38,6 +39,7 @@ from ucplatform.pbx.inputs import (
     Cancelled,
     DeviceBack,
     FlowLost,
+    GivenAway,
     HangUp,
     InDialog,
     Input,
@@ -48,6 +50,7 @@ from ucplatform.pbx.inputs import (
     MediaFailed,
     NoReply,
     PrackMissing,
+    ReferIn,
     ReplaceIn,
     Restored,
     Timeout,
@@ -208,7 +211,7 @@ class CallRoom:
     def _give_up(self, call: Call, event: Input) -> None:
         """After a fault of ours: nobody is left waiting for an answer, and the call is gone in any case."""
         call.todo.clear()
-        if isinstance(event, InviteIn | ReplaceIn | InDialog):
+        if isinstance(event, InviteIn | ReplaceIn | ReferIn | InDialog):
             self._line.respond(event.key, make_response(event.request, 500))
         if isinstance(event, HangUp) or call.state in ("new", "over"):
             self._forget(call)
@@ -321,6 +324,8 @@ class CallRoom:
                 self._line.cancel_timer((TIMER, call.id, name))
             case Note(event, noted, detail):
                 self._trace.event(call.id, noted, time.time(), event, detail)
+            case Claim(leg_id, other, other_leg):
+                self._claim(call, leg_id, other, other_leg)
             case Save():
                 self._save(call)
             case WriteRecord(record):
@@ -392,6 +397,15 @@ class CallRoom:
                 else 'SIP;cause=487;text="Cancelled"'
             )
             self._line.cancel(key, (("Reason", reason),))
+
+    def _claim(self, call: Call, leg_id: str, other: str, other_leg: str) -> None:
+        """The messages of a dialog that was another call's are this call's from now on."""
+        leg = _leg(call, leg_id)
+        self._index.remember((call.id, leg_id), leg.sip_call_id, leg.local_tag)
+        self._watch(call)
+        former = self.calls.get(other)
+        if former is not None:
+            self.feed(former, GivenAway(other_leg))
 
     def _save(self, call: Call) -> None:
         if not call.recorded:

@@ -12,9 +12,9 @@ from ucplatform.edge.devices import Devices
 from ucplatform.edge.porter import Porter
 from ucplatform.pbx import registrar, routing
 from ucplatform.pbx.access import Denied, Gatekeeper, Granted
-from ucplatform.pbx.call import ALLOW, EXTENSIONS, PRODUCT
+from ucplatform.pbx.call import ALLOW, EXTENSIONS, PRODUCT, Call
 from ucplatform.pbx.features import refresh
-from ucplatform.pbx.inputs import DeviceBack, InDialog, InviteIn, LegMoved, ReplaceIn
+from ucplatform.pbx.inputs import DeviceBack, HangUp, InDialog, InviteIn, LegMoved, ReferIn, ReplaceIn
 from ucplatform.pbx.invite import SDP
 from ucplatform.pbx.leg import Leg
 from ucplatform.pbx.ports import Directory, House
@@ -23,6 +23,7 @@ from ucplatform.sip import fields, multipart
 from ucplatform.sip.commands import Key, RequestReceived
 from ucplatform.sip.errors import ParseError
 from ucplatform.sip.flow import Flow, hostport
+from ucplatform.sip.headers import Replaces
 from ucplatform.sip.message import Response, make_response
 from ucplatform.sip.values import Join
 
@@ -77,6 +78,7 @@ class Reception:
             "INVITE": self._invite,
             "OPTIONS": self._options,
             "SUBSCRIBE": self._subscribe,
+            "REFER": self._refer_outside,
         }
 
     def received(self, event: RequestReceived) -> None:
@@ -224,6 +226,15 @@ class Reception:
     def _subscribe(self, event: RequestReceived) -> None:
         self._answer(event, 489, (("Allow-Events", ""),))
 
+    def _refer_outside(self, event: RequestReceived) -> None:
+        """We call nobody on behalf of somebody who is in no call; Target-Dialog (RFC 4538) names one, which
+        has its own dialog for that."""
+        if self._grant(event) is None:
+            return
+        target = fields.target_dialog(event.request)
+        known = target and self._calls.dialog(target.call_id, target.remote_tag, target.local_tag)
+        self._answer(event, 603 if known or target is None else 481)
+
     def _not_served(self, event: RequestReceived) -> None:
         known = event.request.method in KNOWN
         self._answer(event, 405 if known else 501, (("Allow", METHODS),))
@@ -250,7 +261,56 @@ class Reception:
         elif leg.flow.id != event.flow.id and not self._desk.is_open(leg.flow):
             # A telephone that has opened a new connection in place of one that broke.
             self._calls.feed(call, LegMoved(leg.id, event.flow))
-        self._calls.feed(call, InDialog(leg.id, event.key, request))
+        if request.method == "REFER":
+            self._refer(event, call, leg)
+        else:
+            self._calls.feed(call, InDialog(leg.id, event.key, request))
+
+    def _refer(self, event: RequestReceived, call: Call, leg: Leg) -> None:
+        """A transfer is authorised as the referrer's own call to that number would be (SECURITY)."""
+        wanted = fields.refer_to(event.request)
+        account = self._directory.by_number(leg.extension or "")
+        if wanted is None:
+            self._answer(event, 400)
+        elif wanted.target.scheme not in ("sip", "sips", "tel"):
+            self._answer(event, 416)
+        elif wanted.method != "INVITE" or account is None or not account.enabled:
+            self._answer(event, 403)
+        elif wanted.replaces is not None:
+            self._fetch(event, call, leg, wanted.replaces)
+        else:
+            number = wanted.target.username or wanted.target.opaque.partition(";")[0]
+            self._calls.feed(call, self._blind(event, leg, number))
+
+    def _blind(self, event: RequestReceived, leg: Leg, number: str) -> ReferIn:
+        route = routing.dial(number, self._directory)
+        devices = self._devices.of(route.account.number) if isinstance(route, routing.ToExtension) else ()
+        return ReferIn(leg.id, event.key, event.request, number, route, devices)
+
+    def _fetch(self, event: RequestReceived, call: Call, leg: Leg, replaces: Replaces) -> None:
+        """An attended transfer names the referrer's other call (RFC 5589 7); nobody else's can be named."""
+        found = self._calls.dialog(replaces.call_id, replaces.to_tag, replaces.from_tag)
+        if found is None or found[0] is call:
+            self._calls.feed(call, ReferIn(leg.id, event.key, event.request, "", routing.NO_SUCH_CALL))
+            return
+        other, own = found
+        if own.extension != leg.extension:
+            _refuse("foreign-replaces", event, username=leg.extension)
+            self._answer(event, 403)
+            return
+        guest = other.peer(own)
+        if other.state != "talking" or guest is None:
+            # Still ringing there: it rings for the new caller instead.
+            self._calls.feed(call, self._blind(event, leg, other.dialled))
+            if call.transfer is not None:
+                self._calls.feed(other, HangUp("transferred"))
+            return
+        if other.exchange is not None or guest.lost:
+            self._answer(event, 491)
+            return
+        place = (other.id, guest.id)
+        refer = ReferIn(leg.id, event.key, event.request, guest.number, None, (), guest.handed_over(), place)
+        self._calls.feed(call, refer)
 
 
 def at_home(leg: Leg, flow: Flow) -> bool:

@@ -19,7 +19,7 @@ from ucplatform.sip.message import Response
 
 def device_replied(call: Call, event: Reply, now: float) -> None:
     leg = call.legs.get(event.leg)
-    if leg is None or event.purpose != "invite":
+    if leg is None or event.purpose not in ("invite", "transfer"):
         return
     response = event.response
     if response.status < 200:
@@ -37,7 +37,7 @@ def device_replied(call: Call, event: Reply, now: float) -> None:
 
 def device_silent(call: Call, event: NoReply, now: float) -> None:
     leg = call.legs.get(event.leg)
-    if leg is None or event.purpose != "invite":
+    if leg is None or event.purpose not in ("invite", "transfer"):
         return
     if leg.state == "cancelling":
         leg_finished(call, leg)
@@ -111,7 +111,7 @@ def late_answer(call: Call, leg: Leg, response: Response) -> None:
 def late_reply(call: Call, event: Reply, now: float) -> None:
     """What comes when the call is over: a 2xx still gets its ACK (RFC 3261 13.2.2.4)."""
     leg, response = call.known(event.leg), event.response
-    if event.purpose == "invite":
+    if event.purpose in ("invite", "transfer"):
         device_replied(call, event, now)
     elif 200 <= response.status < 300 and response.method == "INVITE" and leg is not None and leg.dialog:
         call.do(Acknowledge(leg.id, leg.dialog.ack(response.cseq.number)))

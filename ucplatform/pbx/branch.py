@@ -21,9 +21,19 @@ FLOW_FAILED = frozenset({408, 430, 503})
 
 
 def ring(call: Call, binding: Binding, name: str, spares: Iterable[Binding] = ()) -> None:
+    leg = leg_of(call, binding, name, "callee", spares)
+    if binding.browser and binding.lost_at is not None:
+        call.set_leg(leg, "awaiting")
+        call.timer(f"reconnect:{leg.id}", call.house.reconnect_seconds)
+        return
+    ask(call, leg)
+
+
+def leg_of(call: Call, binding: Binding, name: str, role: str, spares: Iterable[Binding] = ()) -> Leg:
+    """The leg of a device that is going to be asked."""
     leg = Leg(
         id=call.next_leg_id(),
-        role="callee",
+        role=role,
         number=binding.number,
         name=name,
         flow=binding.flow,
@@ -37,11 +47,7 @@ def ring(call: Call, binding: Binding, name: str, spares: Iterable[Binding] = ()
         spares=tuple(spares),
     )
     call.legs[leg.id] = leg
-    if binding.browser and binding.lost_at is not None:
-        call.set_leg(leg, "awaiting")
-        call.timer(f"reconnect:{leg.id}", call.house.reconnect_seconds)
-        return
-    ask(call, leg)
+    return leg
 
 
 def ask(call: Call, leg: Leg) -> None:

@@ -12,14 +12,15 @@ from ucplatform.pbx.exchange import Exchange
 from ucplatform.pbx.leg import Leg
 from ucplatform.pbx.outcome import Outcome
 from ucplatform.pbx.ports import House
+from ucplatform.pbx.transfer import Transfer
 from ucplatform.sip.commands import Key
 from ucplatform.sip.message import Request, make_response
 from ucplatform.sip.tokens import token
 
 log = logging.getLogger(__name__)
 
-ALLOW = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK"
-SUPPORTED = "100rel, replaces, timer"
+ALLOW = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK, REFER"
+SUPPORTED = "100rel, norefersub, replaces, timer"
 EXTENSIONS = frozenset(SUPPORTED.split(", "))
 PRODUCT = "ucplatform"
 
@@ -55,6 +56,8 @@ class Call:
     outcome: Outcome | None = None
     hung_up_by: str | None = None
     exchange: Exchange | None = None
+    transfer: Transfer | None = None
+    transfers: int = 0
     #: leg whose new description its peer has still to be told (RFC 3261 14.1: the peer's own went first)
     owed: str = ""
     #: the description that a device sent before its answer
@@ -77,6 +80,11 @@ class Call:
     def callee(self) -> Leg | None:
         """The device that answered."""
         return self.legs.get(self.callee_id)
+
+    @property
+    def anchor(self) -> Leg:
+        """A leg that the engine has in this call: not one that went to another."""
+        return self.callee or self.caller if self.caller.given else self.caller
 
     @property
     def devices(self) -> list[Leg]:
@@ -169,6 +177,8 @@ class Call:
 
     def other_number(self, leg: Leg) -> str:
         """What stands in the user part of our Contact towards `leg`: the number it talks to."""
+        if leg.role == "target" and self.transfer is not None:
+            return self.legs[self.transfer.kept].number
         return self.dialled if leg.role == "caller" else self.caller.number
 
     # -- storing -----------------------------------------------------------------------------------
@@ -178,7 +188,7 @@ class Call:
 
         Of a call that is over all legs: its record may still be unwritten."""
         over = self.state == "over"
-        legs = [leg for leg in self.legs.values() if over or leg.state in ("up", "waiting", "ringing")]
+        legs = [leg for leg in self.legs.values() if over or leg.stored]
         return {
             "id": self.id,
             "edge": self.house.edge_id,
@@ -205,8 +215,10 @@ class Call:
     def _party(self, leg: Leg) -> dict[str, Any] | None:
         if leg.extension is None:
             return None
-        dialog = leg.dialog
-        if leg.role == "caller":
+        dialog, peer = leg.dialog, self.peer(leg)
+        if peer is not None:
+            other = {"number": peer.number, "name": peer.name}
+        elif leg.role == "caller":
             other = {"number": self.dialled, "name": self.dialled_name}
         else:
             other = {"number": self.caller.number, "name": self.caller.name}

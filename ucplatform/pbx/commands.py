@@ -32,6 +32,14 @@ class Acknowledge(NamedTuple):
     request: Request
 
 
+class Claim(NamedTuple):
+    """`leg` of this call was `other_leg` of call `other` until now (attended transfer)."""
+
+    leg: str
+    other: str
+    other_leg: str
+
+
 class CancelInvite(NamedTuple):
     """CANCEL the leg's INVITE (RFC 3261 9.1)."""
 
@@ -83,6 +91,7 @@ Command = (
     | Respond
     | Acknowledge
     | CancelInvite
+    | Claim
     | AskMedia
     | StartTimer
     | StopTimer

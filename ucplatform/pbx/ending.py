@@ -37,23 +37,23 @@ def end(call: Call, now: float, outcome: Outcome, by: str | None, *, spared: Leg
         if call.answered is None
         else Outcome("answered", outcome.cause, outcome.status, outcome.reason, outcome.sentence)
     )
-    if call.exchange is not None:
-        _drop_exchange(call, call.exchange)
     for name in (
         "ring",
-        "exchange",
-        "glare",
+        *(("exchange", "glare") if call.exchange is not None else ()),
+        *(("transfer",) if call.transfer is not None else ()),
         *(f"refresh:{leg.id}" for leg in call.legs.values() if leg.timer.seconds),
         *(f"reconnect:{leg.id}" for leg in call.legs.values() if leg.state == "awaiting"),
         *(f"grace:{leg.id}" for leg in call.legs.values() if leg.lost),
     ):
         call.stop_timer(name)
+    if call.exchange is not None:
+        _drop_exchange(call, call.exchange)
     for leg in call.legs.values():
         close(call, leg, outcome, told=leg is spared)
     call.set_state("over")
     call.do(Note("ended", None, {"cause": outcome.cause, "by": by}), Save())
     if call.media:
-        call.ask("delete", mediaplan.delete(call.id, call.caller))
+        call.ask("delete", mediaplan.delete(call.id, call.anchor))
         call.timer("statistics", STATISTICS_SECONDS)
     else:
         write_record(call)
@@ -160,7 +160,11 @@ def over_timeout(call: Call, event: Timeout, now: float) -> None:
 def leg_finished(call: Call, leg: Leg) -> None:
     """A cancelled device gave its last answer; a call that is over may be forgotten with the last of them."""
     call.set_leg(leg, "over")
-    if call.state == "over" and call.recorded and not any(d.state == "cancelling" for d in call.devices):
+    if (
+        call.state == "over"
+        and call.recorded
+        and not any(d.state == "cancelling" for d in call.legs.values())
+    ):
         call.stop_timer("linger")
         call.do(Forget())
 

@@ -18,7 +18,8 @@ class Exchange:
     (the same for a whole call); takeover; refresh (ours alone, towards `source`).
 
     `received`, `held` of the source and `sent` (body, version) of the target hold again when it is refused.
-    `method` is what `target` is asked with. `cancelled`: the source has withdrawn it meanwhile.
+    `method` is what `target` is asked with. `cancelled`: the source has withdrawn it meanwhile. `both`: the
+    source is told of the end too, where that says another direction than it has.
     """
 
     source: str
@@ -31,3 +32,4 @@ class Exchange:
     held: bool = False
     sent: tuple[str, int] = ("", 0)
     cancelled: bool = False
+    both: bool = False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from ucplatform.pbx.leg import Leg
 from ucplatform.pbx.ports import Account
 from ucplatform.pbx.registrar import Binding
 from ucplatform.pbx.routing import Route
@@ -30,6 +31,26 @@ class ReplaceIn(NamedTuple):
     request: Request
     flow: Flow
     account: Account
+    leg: str
+
+
+class ReferIn(NamedTuple):
+    """REFER of `leg`, whose account may call `number` (RFC 3515): with its devices at this moment, or with a
+    copy of the leg that the account talks to `elsewhere` (call id, leg id) and hands over (RFC 5589 7)."""
+
+    leg: str
+    key: Key
+    request: Request
+    number: str
+    route: Route | None
+    devices: tuple[Binding, ...] = ()
+    guest: Leg | None = None
+    elsewhere: tuple[str, str] = ("", "")
+
+
+class GivenAway(NamedTuple):
+    """`leg` of this call belongs to another call from now on."""
+
     leg: str
 
 
@@ -134,6 +155,8 @@ class HangUp(NamedTuple):
 Input = (
     InviteIn
     | ReplaceIn
+    | ReferIn
+    | GivenAway
     | Reply
     | NoReply
     | InDialog

@@ -8,7 +8,7 @@ from ucplatform import sdp
 from ucplatform.pbx.call import ALLOW, PRODUCT, SUPPORTED, Call, new_tag
 from ucplatform.pbx.leg import Leg
 from ucplatform.pbx.outcome import Outcome
-from ucplatform.sip import multipart
+from ucplatform.sip import fields, multipart
 from ucplatform.sip.errors import ParseError
 from ucplatform.sip.headers import Headers
 from ucplatform.sip.message import Request, Response
@@ -47,9 +47,11 @@ def quote(name: str) -> str:
     return '"' + clean.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
-def invite(call: Call, leg: Leg, body: str, extra: Iterable[tuple[str, str]] = ()) -> Request:
+def invite(
+    call: Call, leg: Leg, body: str, extra: Iterable[tuple[str, str]] = (), *, caller: Leg | None = None
+) -> Request:
     """The INVITE for one device: identity is the caller's account, never what the caller wrote (SECURITY)."""
-    caller, house = call.caller, call.house
+    caller, house = caller or call.caller, call.house
     leg.local_tag = new_tag(house.edge_id)
     leg.sip_call_id = f"{token(12)}@{house.domain}"
     leg.invite_cseq, leg.called = 1, True
@@ -57,6 +59,7 @@ def invite(call: Call, leg: Leg, body: str, extra: Iterable[tuple[str, str]] = (
     # Counted on through us (RFC 7332), or two forwarding phones would call each other for ever.
     hops = caller.request.max_forwards if caller.request else None
     headers.add("Max-Forwards", str(70 if hops is None else min(max(hops - 1, 0), 70)))
+    headers.add("Max-Breadth", str(max(1, breadth(caller.request) // max(1, len(call.devices)))))
     name = f"{quote(caller.name)} " if caller.name else ""
     headers.add("From", f"{name}<sip:{caller.number}@{house.domain}>;tag={leg.local_tag}")
     headers.add("To", f"<sip:{leg.number}@{house.domain}>")
@@ -71,6 +74,12 @@ def invite(call: Call, leg: Leg, body: str, extra: Iterable[tuple[str, str]] = (
     if body:
         headers.add("Content-Type", SDP)
     return Request("INVITE", Uri.parse(leg.contact), headers, body.encode("utf-8", "surrogateescape"))
+
+
+def breadth(request: Request | None) -> int:
+    """How many branches a call may have at a time; each gets its share (RFC 5393 section 5.3.3)."""
+    given = fields.max_breadth(request) if request else None
+    return given.value if given else fields.DEFAULT_BREADTH
 
 
 def bye(call: Call, leg: Leg, outcome: Outcome) -> Request:

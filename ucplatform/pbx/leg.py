@@ -3,7 +3,7 @@ us."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ucplatform import sdp
@@ -23,6 +23,19 @@ PENDING = frozenset({"awaiting", "offering", "calling", "ringing"})
 NOTHING: frozenset[str] = frozenset()
 
 
+#: What a side says that was only held by the other, once it may speak again.
+_UNHELD = {"recvonly": "sendrecv", "inactive": "sendrecv"}
+
+
+def unheld(body: str) -> str:
+    """The description with directions that end a hold by its reader."""
+    session = sdp.parse(body)
+    for part in session.media:
+        if part.active:
+            part.direction = _UNHELD.get(part.direction, part.direction)
+    return str(session)
+
+
 @dataclass(slots=True)
 class Session:
     """The o= line is ours alone: one id per dialog, version + 1 only when the body changes (RFC 3264
@@ -40,6 +53,10 @@ class Session:
         return body == self.received or (
             bool(self.received) and sdp.without_origin(body) == sdp.without_origin(self.received)
         )
+
+    def resumed(self, holds: bool) -> str:
+        """What the peer said last, as if nobody held it; `holds`: it holds by itself (RFC 6337 5.3)."""
+        return self.received if holds else unheld(self.received)
 
     def same_sent(self, body: str) -> bool:
         """Whether the engine's `body` says what was last sent to the peer."""
@@ -65,7 +82,7 @@ class Leg:
     `failure` is the device's last answer; `refusal` stands for it where the engine would not serve this leg.
     `path` are the Routes of its INVITE (RFC 3327), `spares` other flows to the same device (RFC 5626 5.3).
     `called`: we sent its INVITE, so we own the Call-ID (RFC 3261 14.1). `methods` and `supports` are what it
-    last named in Allow and Supported.
+    last named in Allow and Supported. `given`: it went on in another call.
 
     States of a callee's leg: awaiting (its browser is reconnecting), offering (the engine prepares its SDP),
     calling, ringing, up, cancelling, over. Of a caller's: waiting, up, over.
@@ -91,6 +108,7 @@ class Leg:
     refusal: Outcome | None = None
     held: bool = False
     lost: bool = False
+    given: bool = False
     local_tag: str = ""
     sip_call_id: str = ""
     called: bool = False
@@ -114,6 +132,17 @@ class Leg:
     @property
     def pending(self) -> bool:
         return self.state in PENDING
+
+    @property
+    def stored(self) -> bool:
+        """Whether a later life of the edge can go on with it; what a transfer still asks, it cannot."""
+        return self.state in ("up", "waiting", "ringing") and self.role != "target"
+
+    def handed_over(self) -> Leg:
+        """A copy for another call: its dialog and session, nothing of what was going on."""
+        return replace(
+            self, session=replace(self.session), timer=replace(self.timer), early={}, stats={}, key=None
+        )
 
     def learn(self, message: Request | Response) -> None:
         """What the device can do, from its INVITE, UPDATE or 2xx; a message that says nothing changes
@@ -153,6 +182,7 @@ class Leg:
             "invite_cseq": self.invite_cseq,
             "held": self.held,
             "lost": self.lost,
+            "given": self.given,
             "failure": self.failure,
             "stats": self.stats,
             "local_tag": self.local_tag,

@@ -9,13 +9,14 @@ from typing import Any
 from ucplatform.pbx import answer, ending, progress, setup
 from ucplatform.pbx.call import Call
 from ucplatform.pbx.commands import Command
-from ucplatform.pbx.features import delayed, grace, refresh, reoffer, requests, takeover
+from ucplatform.pbx.features import delayed, grace, refresh, reoffer, requests, takeover, transfer
 from ucplatform.pbx.inputs import (
     AckIn,
     AckMissing,
     Cancelled,
     DeviceBack,
     FlowLost,
+    GivenAway,
     HangUp,
     InDialog,
     Input,
@@ -26,6 +27,7 @@ from ucplatform.pbx.inputs import (
     MediaFailed,
     NoReply,
     PrackMissing,
+    ReferIn,
     ReplaceIn,
     Reply,
     Restored,
@@ -45,24 +47,50 @@ def _answering_flow_lost(call: Call, event: FlowLost, now: float) -> None:
     grace.flow_lost(call, event, now)
 
 
+def _transfer_reply(call: Call, event: Reply, now: float) -> None:
+    if not transfer.replied(call, event, now):
+        answer.device_replied(call, event, now)
+
+
+def _transfer_silence(call: Call, event: NoReply, now: float) -> None:
+    if not transfer.silent(call, event, now):
+        answer.device_silent(call, event, now)
+
+
 #: What a timer, an answer or an engine's word belongs to, by the first part of its name.
 _TIMEOUTS: dict[str, Handler] = {
     "exchange": reoffer.overdue,
     "glare": reoffer.glare_over,
     "grace": grace.timeout,
     "refresh": refresh.timeout,
+    "transfer": transfer.timeout,
 }
-_REPLIES: dict[str, Handler] = {"reinvite": reoffer.replied, "refresh": reoffer.refreshed}
-_SILENCES: dict[str, Handler] = {"reinvite": reoffer.silent, "refresh": refresh.silent}
+_REPLIES: dict[str, Handler] = {
+    "reinvite": reoffer.replied,
+    "refresh": reoffer.refreshed,
+    "transfer": _transfer_reply,
+    "notify": transfer.notified,
+}
+_SILENCES: dict[str, Handler] = {
+    "reinvite": reoffer.silent,
+    "refresh": refresh.silent,
+    "transfer": _transfer_silence,
+}
 _MEDIA: dict[str, Handler] = {
     "takeover": takeover.media_done,
     "release": takeover.released,
     "settle": delayed.media_done,
+    "transfer-offer": transfer.media_done,
+    "transfer-answer": transfer.media_done,
+    "adopt": transfer.media_done,
 }
 _NO_MEDIA: dict[str, Handler] = {
     "takeover": takeover.media_failed,
     "settle": delayed.media_failed,
     "accept": delayed.media_failed,
+    "transfer-offer": transfer.media_failed,
+    "transfer-answer": transfer.media_failed,
+    "adopt": transfer.media_failed,
 }
 
 
@@ -130,6 +158,8 @@ TABLE: dict[tuple[str, type], Handler] = {
     ("talking", LegMoved): grace.leg_moved,
     ("talking", Timeout): _talking_timeout,
     ("talking", ReplaceIn): takeover.take_over,
+    ("talking", ReferIn): transfer.refer,
+    ("talking", GivenAway): transfer.given_away,
     ("talking", HangUp): ending.hang_up,
     # only what crossed our end still comes
     ("over", Reply): answer.late_reply,
@@ -149,5 +179,7 @@ def receive(call: Call, event: Input, now: float) -> list[Command]:
         requests.gone(call, event, now)
     elif isinstance(event, ReplaceIn):
         takeover.refuse(call, event)
+    elif isinstance(event, ReferIn):
+        transfer.refuse(call, event)
     commands, call.todo = call.todo, []
     return commands

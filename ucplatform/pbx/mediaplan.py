@@ -133,6 +133,17 @@ def accept(call_id: str, leg: Leg, sdp: str) -> Command:
     return {"command": "accept", "call-id": call_id, "from-tag": leg.id, "sdp": sdp, **_seen(leg)}
 
 
+def adopt(call_id: str, leg: Leg, other_call: str, other_leg: str) -> Command:
+    """A termination changes from one call of the engine to another, with its ports and keys (own verb)."""
+    return {
+        "command": "adopt",
+        "call-id": call_id,
+        "from-tag": leg.id,
+        "other-call-id": other_call,
+        "other-tag": other_leg,
+    }
+
+
 def attach(call_id: str, leg: Leg, other: Leg) -> Command:
     return {"command": "attach", "call-id": call_id, "from-tag": leg.id, "to-tag": other.id}
 

@@ -33,6 +33,7 @@ NO_PRACK = Outcome("failed", "no_prack", 504, "No PRACK", "The telephone does no
 PEER_LOST = Outcome(
     "answered", "peer_lost", 481, "Call Does Not Exist", "The other side no longer knows this call."
 )
+TRANSFERRED = Outcome("answered", "transferred", 200, "Transferred")
 SESSION_EXPIRED = Outcome(
     "answered", "session_expired", 408, "Session Expired", "One side gave no sign of life any more."
 )

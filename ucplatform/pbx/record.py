@@ -13,11 +13,12 @@ def record_of(call: Call) -> dict[str, Any]:
     """The record as JSON values; times are Unix seconds, statistics as the engine gave them."""
     outcome = call.outcome
     assert outcome is not None and call.ended is not None
-    callee = call.callee
+    caller, callee = _first(call, call.caller), call.callee
+    callee = _first(call, callee) if callee else None
     return {
         "id": call.id,
         "edge": call.house.edge_id,
-        "caller": _party(call.caller),
+        "caller": _party(caller),
         "dialled": call.dialled,
         "callee": _party(callee) if callee else _nobody(call),
         "created": call.created,
@@ -31,6 +32,11 @@ def record_of(call: Call) -> dict[str, Any]:
         "hung_up_by": call.hung_up_by,
         "legs": [_leg(leg) for leg in [*call.gone, *call.legs.values()]],
     }
+
+
+def _first(call: Call, leg: Leg) -> Leg:
+    """Whose call it was: a transfer puts somebody else in the place."""
+    return next((old for old in call.gone if old.role == leg.role and old.number != leg.number), leg)
 
 
 def _party(leg: Leg) -> dict[str, Any]:

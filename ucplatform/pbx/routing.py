@@ -49,6 +49,7 @@ NO_EMERGENCY = Refusal(
     "emergency",
     "Emergency numbers cannot be called from here yet. Use another telephone.",
 )
+NO_SUCH_CALL = Refusal(481, "Call Does Not Exist", "no_such_call", "There is no such call.")
 
 
 def dial(number: str, directory: Directory) -> Route:

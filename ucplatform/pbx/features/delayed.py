@@ -11,11 +11,8 @@ from ucplatform.pbx.exchange import Exchange
 from ucplatform.pbx.features import refresh, reoffer
 from ucplatform.pbx.inputs import AckIn, InDialog, MediaDone, MediaFailed
 from ucplatform.pbx.invite import description
-from ucplatform.pbx.leg import Leg
+from ucplatform.pbx.leg import Leg, unheld
 from ucplatform.pbx.outcome import NO_CODEC
-
-#: What our offer says where only the peer may hold (RFC 6337 5.3): a side that held wants to be asked again.
-_RESUMED = {"recvonly": "sendrecv", "inactive": "sendrecv"}
 
 
 def offer_asked(call: Call, leg: Leg, event: InDialog, now: float) -> None:
@@ -23,19 +20,10 @@ def offer_asked(call: Call, leg: Leg, event: InDialog, now: float) -> None:
     peer = call.peer(leg)
     body = leg.session.sent
     if peer is None or not peer.held:
-        body = leg.session.describe(_resumed(body), leg.flow.local[0])
+        body = leg.session.describe(unheld(body), leg.flow.local[0])
     call.exchange = Exchange(leg.id, peer.id if peer else None, "ack")
     refresh.answered(call, leg, event.key, event.request, body, now)
     call.do(Save())
-
-
-def _resumed(body: str) -> str:
-    """The description with a direction that lets its reader end a hold of its own (RFC 6337 5.3)."""
-    session = sdp.parse(body)
-    for part in session.media:
-        if part.active:
-            part.direction = _RESUMED.get(part.direction, part.direction)
-    return str(session)
 
 
 def acknowledged(call: Call, event: AckIn, now: float) -> None:

@@ -91,8 +91,15 @@ def media_done(call: Call, event: MediaDone, now: float) -> None:
     if exchange.key is not None and exchange.request is not None:
         body = source.session.describe(event.reply["sdp"], source.flow.local[0])
         refresh.answered(call, source, exchange.key, exchange.request, body, now)
+    elif exchange.both and target is not None and _turned(source.session.sent, event.reply["sdp"]):
+        call.owed = target.id
     finish(call)
     call.do(Save())
+
+
+def _turned(sent: str, body: str) -> bool:
+    """Whether the direction has changed; all else may, from one exchange to the next, without a need."""
+    return sdp.media_directions(sent) != sdp.media_directions(body)
 
 
 def _offered(call: Call, exchange: Exchange, source: Leg, target: Leg, body: str) -> None:

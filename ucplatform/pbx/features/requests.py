@@ -7,6 +7,7 @@ from collections.abc import Callable
 from ucplatform.pbx import progress
 from ucplatform.pbx.call import ALLOW, SUPPORTED, Call
 from ucplatform.pbx.ending import end
+from ucplatform.pbx.features import transfer
 from ucplatform.pbx.features.dtmf import info
 from ucplatform.pbx.features.reinvite import reinvite, update
 from ucplatform.pbx.inputs import InDialog
@@ -42,6 +43,8 @@ def gone(call: Call, event: InDialog, now: float) -> None:
 
 def _bye(call: Call, leg: Leg, event: InDialog, now: float) -> None:
     call.answer_request(leg, event.key, event.request, 200)
+    if transfer.referrer_left(call, leg):
+        return
     if call.state == "talking":
         end(call, now, _reason(event), leg.role, spared=leg)
     else:

@@ -22,7 +22,7 @@ REPLACED = Outcome("answered", "replaced", 200, "Replaced")
 def take_over(call: Call, event: ReplaceIn, now: float) -> None:
     """A new leg in the place of an old one: the gateway terminates it, then bridges it to the peer."""
     request, old = event.request, call.legs.get(event.leg)
-    if call.state != "talking" or old is None or old.state != "up" or call.exchange is not None:
+    if call.state != "talking" or old is None or old.state != "up" or call.exchange or call.transfer:
         call.do(Respond(event.key, make_response(request, 481 if old is None else 491)))
         return
     leg = Leg(
