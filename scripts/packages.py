@@ -16,6 +16,7 @@ NEEDED = {
     "baresip": "baresip-core",
     "sipp": "sip-tester",
     "rtpengine": "rtpengine-daemon",
+    "kamailio": "kamailio",
 }
 POLICY = Path("/usr/sbin/policy-rc.d")
 
@@ -40,7 +41,7 @@ def prepare() -> None:
         environment = ["env", "DEBIAN_FRONTEND=noninteractive"]
         run([*prefix, *environment, "apt-get", "install", *options, *missing], "apt-get install")
     if shutil.which("systemctl"):  # nor at the next boot: the tests start it themselves, with their own ports
-        for unit in ("rtpengine-daemon.service", "rtpengine.service"):
+        for unit in ("rtpengine-daemon.service", "rtpengine.service", "kamailio.service"):
             subprocess.run([*prefix, "systemctl", "disable", "--quiet", unit], capture_output=True)
 
 

@@ -47,13 +47,14 @@ def everybody(web: int = 60, phones: int = 60) -> list[Person]:
 
 
 class Instance:
-    """Started by the constructor; ready when that returns. `stop()` asserts that nothing is left."""
+    """Started by the constructor; ready when that returns. `stop()` asserts that nothing is left. With
+    several `edges` the ports of each are 10 above those of the one before; `settings` are more variables."""
 
-    def __init__(self, ports: PortBlock) -> None:
+    def __init__(self, ports: PortBlock, *, edges: int = 1, **settings: str) -> None:
         # Short, because the paths of unix sockets are.
         self.data = Path(tempfile.mkdtemp(prefix="uc-", dir="/tmp"))
         self.http_port, self.https_port = ports.take(), ports.take()
-        self.sip_port, self.tls_port = ports.take(), ports.take()
+        self.sip_port, self.tls_port = ports.take(10 * edges - 9), ports.take(10 * edges - 9)
         self.lan = own_address()
         self.http = f"http://127.0.0.1:{self.http_port}"
         self.https = f"https://{self.lan}:{self.https_port}"
@@ -70,6 +71,8 @@ class Instance:
             "UC_SIP_TLS": f"0.0.0.0:{self.tls_port}",
             "UC_GATEWAY_NG": f"127.0.0.1:{ports.take()}",
             "UC_RTP_PORTS": "{}-{}".format(*ports.rtp),
+            "UC_EDGES": str(edges),
+            **settings,
         }
         for name in ("DATABASE_URL", "REDIS_URL"):
             self.environment.pop(name, None)

@@ -1,18 +1,26 @@
-"""A telephone of the tests that speaks SIP over one UDP socket or TCP connection, step by step."""
+"""Telephones of the tests that speak SIP over one UDP socket, TCP or TLS connection, step by step."""
 
 from __future__ import annotations
 
 import asyncio
 import itertools
+import ssl
 from typing import Any
 
 from ucplatform.sip.digest import Challenge, authorize
+from ucplatform.sip.flow import hostport
+from ucplatform.sip.framing import MessageBytes, StreamFramer
 from ucplatform.sip.message import Request, Response, make_response, parse_message
 
-SDP = (
-    "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"
-    "m=audio 40000 RTP/AVP 0\r\na=rtpmap:0 PCMU/8000\r\n"
-)
+
+def sdp(port: int = 40000) -> str:
+    return (
+        "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"
+        f"m=audio {port} RTP/AVP 0\r\na=rtpmap:0 PCMU/8000\r\n"
+    )
+
+
+SDP = sdp()
 NUMBERS = itertools.count(1)
 
 
@@ -24,14 +32,14 @@ class Telephone(asyncio.DatagramProtocol):
         self.requests: asyncio.Queue[Request] = asyncio.Queue()
         self.responses: asyncio.Queue[Response] = asyncio.Queue()
         self.via: tuple[str, ...] = ()
-        self.address = ""
+        self.transport, self.address = "UDP", ""
         self.tag = f"t{next(NUMBERS)}"
         self._transport: Any = None
 
     async def open(self, host: str = "127.0.0.1") -> Telephone:
         loop = asyncio.get_running_loop()
         self._transport, _ = await loop.create_datagram_endpoint(lambda: self, local_addr=(host, 0))
-        self.address = "{}:{}".format(*self._transport.get_extra_info("sockname"))
+        self.address = hostport(self._transport.get_extra_info("sockname")[:2])
         return self
 
     def close(self) -> None:
@@ -47,18 +55,24 @@ class Telephone(asyncio.DatagramProtocol):
     def send(self, data: bytes, to: tuple[str, int] | None = None) -> None:
         self._transport.sendto(data, to or self.server)
 
+    @property
+    def contact(self) -> str:
+        other = "" if self.transport == "UDP" else f";transport={self.transport.lower()}"
+        return f"<sip:{self.number}@{self.address}{other}>"
+
     def build(self, method: str, uri: str, *lines: str, body: str = "", cseq: int = 0) -> bytes:
         """A request from this telephone; `lines` are whole headers, Call-ID among them."""
         branch = f"z9hG4bK{next(NUMBERS)}"
-        vias = self.via or (f"SIP/2.0/UDP {self.address};rport",)
+        vias = self.via or (f"SIP/2.0/{self.transport} {self.address};rport",)
         head = [
             f"{method} {uri} SIP/2.0",
             *(f"Via: {via};branch={branch}{place}" for place, via in enumerate(vias)),
             "Max-Forwards: 70",
             f"CSeq: {cseq or next(NUMBERS)} {method}",
-            f"Contact: <sip:{self.number}@{self.address}>",
             *lines,
         ]
+        if not any(line.startswith("Contact:") for line in lines):
+            head.append(f"Contact: {self.contact}")
         if not any(line.startswith("From:") for line in lines):
             head.append(f"From: <sip:{self.number}@{self.domain}>;tag={self.tag}")
         if not any(line.startswith("To:") for line in lines):
@@ -86,6 +100,7 @@ class Telephone(asyncio.DatagramProtocol):
         target = uri or (str(response.contacts[0].uri) if good else f"sip:{self.domain}")
         via = str(response.headers.values("Via")[0])
         lines = [f"{name}: {response.headers.get(name)}" for name in ("From", "To", "Call-ID")]
+        lines += [f"Route: {hop}" for hop in reversed(response.headers.values("Record-Route")) if good]
         data = self.build("ACK", target, *lines, cseq=response.cseq.number)
         if not good:
             head, _, rest = data.decode().partition("\r\nVia: ")
@@ -100,6 +115,7 @@ class Telephone(asyncio.DatagramProtocol):
             f"From: {request.headers.get('To')};tag={tag}",
             f"To: {request.headers.get('From')}",
             f"Call-ID: {request.call_id}",
+            *(f"Route: {hop}" for hop in request.headers.values("Record-Route")),
         )
 
     async def register(self, *lines: str) -> Response:
@@ -119,9 +135,51 @@ class Telephone(asyncio.DatagramProtocol):
         return request
 
     def answer(self, request: Request, status: int = 200, *, body: str = "") -> None:
-        headers = [("Contact", f"<sip:{self.number}@{self.address}>")]
+        headers = [("Contact", self.contact)]
         kind = "application/sdp" if body else None
         response = make_response(
             request, status, to_tag=self.tag, headers=headers, body=body.encode(), content_type=kind
         )
-        self.send(response.to_bytes(), (request.via.host, request.via.port or 5060))
+        self.send(response.to_bytes(), (request.via.host.strip("[]"), request.via.port or 5060))
+
+    async def call(
+        self, callee: Telephone, port: int = 40000, other: int = 40000
+    ) -> tuple[Response, Request]:
+        """A call that is up: our 200 and the INVITE that the callee got. The ports are those of the media."""
+        asking = self.ask("INVITE", f"sip:{callee.number}@{self.domain}", body=sdp(port))
+        task = asyncio.get_running_loop().create_task(asking)
+        invite = await callee.request("INVITE")
+        callee.answer(invite, body=sdp(other))
+        await callee.request("ACK")
+        answer = await task
+        assert answer.status == 200, answer.status
+        self.acknowledge(answer)
+        return answer, invite
+
+
+class StreamTelephone(Telephone):
+    """One on a TCP or TLS connection, which `close` breaks off."""
+
+    async def connect(self, kind: str = "tcp") -> StreamTelephone:
+        self.transport, secure = kind.upper(), None
+        if kind == "tls":
+            secure = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            secure.check_hostname, secure.verify_mode = False, ssl.CERT_NONE
+        reader, self._writer = await asyncio.open_connection(*self.server, ssl=secure)
+        self.address = hostport(self._writer.get_extra_info("sockname")[:2])
+        self._reading = asyncio.get_running_loop().create_task(self._read(reader))
+        return self
+
+    async def _read(self, reader: asyncio.StreamReader) -> None:
+        framer = StreamFramer()
+        while data := await reader.read(65536):
+            for event in framer.feed(data):
+                if isinstance(event, MessageBytes):
+                    self.datagram_received(event.data, self.server)
+
+    def send(self, data: bytes, to: tuple[str, int] | None = None) -> None:
+        self._writer.write(data)
+
+    def close(self) -> None:
+        self._reading.cancel()
+        self._writer.close()
