@@ -291,3 +291,22 @@ def test_max_forwards_counts_on_through_us():
     bench.dial(binding())
     bench.engine("offer:leg2", sdp=sdp(1, 5000))
     assert bench.sent("leg2", "INVITE").max_forwards == 69
+
+
+def test_breadth_is_divided_among_the_devices_that_ring():
+    """RFC 5393 5.3.3: together they have no more than the caller's, and none has nothing."""
+
+    def rings(*extra: str) -> list[str | None]:
+        bench = Bench()
+        bench.dial(*(binding(host=host) for host in (20, 21, 22)), extra=extra)
+        for leg in bench.call.devices:
+            bench.engine(f"offer:{leg.id}", sdp=sdp(1, 5000))
+        return [
+            bench.sent(leg.id, "INVITE").headers.get("Max-Breadth")
+            for leg in bench.call.devices
+            if leg.request is not None
+        ]
+
+    assert rings() == ["20", "20", "20"]
+    assert rings("Max-Breadth: 7") == ["2", "2", "2"]
+    assert rings("Max-Breadth: 2") == ["1", "1"]

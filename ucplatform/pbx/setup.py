@@ -8,7 +8,7 @@ from ucplatform.pbx.call import Call, new_tag
 from ucplatform.pbx.commands import Note
 from ucplatform.pbx.ending import end
 from ucplatform.pbx.inputs import DeviceBack, InviteIn, MediaDone, MediaFailed, Timeout
-from ucplatform.pbx.invite import description
+from ucplatform.pbx.invite import breadth, description
 from ucplatform.pbx.leg import Leg
 from ucplatform.pbx.outcome import OFFLINE, Outcome, engine_outcome
 from ucplatform.pbx.registrar import Binding, by_device
@@ -72,9 +72,10 @@ def _to_application(call: Call, route: ToApplication) -> None:
 
 
 def _to_devices(call: Call, route: ToExtension, devices: tuple[Binding, ...], now: float) -> None:
-    """Every device rings at once, each with an offer of its own (RFC 3261 16.6, as a back-to-back agent)."""
+    """Every device rings at once, each with an offer of its own (RFC 3261 16.6, as a back-to-back agent), as
+    far as the caller's Max-Breadth goes (RFC 5393)."""
     call.dialled_name, call.dialled_extension = route.account.name, route.account.number
-    for binding, *spares in by_device(devices):
+    for binding, *spares in by_device(devices)[: breadth(call.caller.request)]:
         if binding.flow.id != call.caller.flow.id or binding.number != call.caller.number:
             branch.ring(call, binding, route.account.name, spares)
     if not call.devices:
