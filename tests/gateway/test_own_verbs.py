@@ -114,6 +114,24 @@ async def test_an_offer_of_our_own_to_a_browser(control: Control, browsers: Brow
     assert await alice.tone() == pytest.approx(1000, abs=5)
 
 
+async def test_a_leg_goes_from_one_call_to_another_as_it_is(
+    gateway: Gateway, control: Control, phones: Phones, browsers: Browsers
+) -> None:
+    """An attended transfer: alice talked to bob and to carol; now they talk to each other."""
+    alice, bob, carol = await phones(), await phones(frequency=440), browsers(frequency=1000)
+    await phone_calls_phone(control, alice, bob)
+    await browser_calls_phone(control, carol, alice, "c2")
+    await control.ask("adopt", "c1", from_tag="new", other_call_id="c2", other_tag="a")
+    await control.ask("attach", "c1", from_tag="new", to_tag="b")
+    bob.talk()
+    assert await bob.tone() == pytest.approx(1000, abs=5)
+    assert await carol.tone() == pytest.approx(440, abs=5)
+    assert set((await control.ask("delete", "c2", from_tag="b"))["legs"]) == {"b"}
+    await control.ask("delete", "c1", from_tag="a", via_branch="a")
+    assert set((await control.ask("delete", "c1", from_tag="new"))["legs"]) == {"new", "b"}
+    assert gateway.ports.free == gateway.ports.total
+
+
 async def test_detached_legs_hear_nothing(control: Control, phones: Phones) -> None:
     alice, bob = await phones(), await phones()
     await phone_calls_phone(control, alice, bob)
@@ -132,6 +150,7 @@ async def test_detached_legs_hear_nothing(control: Control, phones: Phones) -> N
 @pytest.mark.parametrize(
     ("command", "keys", "reason"),
     [
+        ("adopt", {"from-tag": "x", "other-call-id": "c9", "other-tag": "a"}, "Unknown call-id"),
         ("attach", {"from-tag": "a", "application": "jukebox"}, "unknown application"),
         ("attach", {"from-tag": "a", "to-tag": "x"}, "unknown leg x"),
         ("attach", {"from-tag": "a"}, "to-tag is missing"),
