@@ -2,7 +2,12 @@
 
 import pytest
 
+from tests.edge.responder import options
 from ucplatform.edge.limits import Admission, Limits, Strangers
+from ucplatform.sdp import SdpError
+from ucplatform.sdp import parse as parse_sdp
+from ucplatform.sip.errors import ParseError
+from ucplatform.sip.message import parse_message
 
 
 def test_what_the_security_rules_say() -> None:
@@ -99,3 +104,15 @@ def test_an_office_behind_one_address_passes_the_usual_limits() -> None:
         if waiting == 100:  # so many are between their challenge and their credentials
             counted.give_back("192.0.2.1", False)
             waiting -= 1
+
+
+def test_headers_and_descriptions_have_their_size() -> None:
+    """SECURITY: 8 KiB of headers over every transport, 16 KiB of SDP."""
+    data = options(extra="X: " + "x" * 8192 + "\r\n")
+    with pytest.raises(ParseError) as refusal:
+        parse_message(data)
+    assert refusal.value.status == 513
+    assert parse_message(options(extra="X: " + "x" * 7500 + "\r\n"))
+    sdp = b"v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nt=0 0\r\n" + b"a=x:" + b"y" * 16384 + b"\r\n"
+    with pytest.raises(SdpError):
+        parse_sdp(sdp)

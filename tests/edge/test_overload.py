@@ -58,7 +58,7 @@ def test_a_burst_is_no_overload(bench, lines):
 
 
 def test_what_stands_for_a_while_is_and_sends_away_strangers_first(bench):
-    bench.run(0.5, queue=150)
+    bench.run(0.5, queue=200)
     assert bench.overload.level == STRANGERS
     assert bench.overload.full(credentials=False) and not bench.overload.full(credentials=True)
 
@@ -78,7 +78,7 @@ def test_newcomers_are_welcome_again_when_the_work_is_done_and_not_before(bench)
 def test_during_an_overload_there_is_no_patience(bench, lines):
     bench.run(0.5, queue=400)
     bench.run(1.0, queue=0)
-    assert bench.run(TICK_SECONDS, queue=150) == {STRANGERS}
+    assert bench.run(TICK_SECONDS, queue=200) == {STRANGERS}
     assert len(lines.about("overloaded because=datagrams")) == 1
 
 
@@ -94,7 +94,7 @@ def test_it_is_told_once_and_again_when_it_is_over(bench, lines):
 
 
 def test_a_loop_that_is_late_by_its_own_work_is_overloaded(bench):
-    assert NEWCOMERS in bench.run(3.0, late=0.3, busy=0.3)
+    assert NEWCOMERS in bench.run(3.0, late=0.35, busy=0.35)
 
 
 def test_a_loop_that_is_late_because_others_have_the_machine_is_not(bench):
@@ -108,7 +108,7 @@ def test_engines_that_do_not_keep_up_are_an_overload(bench, lines):
 
 def test_a_stall_is_over_when_the_loop_runs_again(bench):
     bench.overload.sample(bench.now + 3.0, late=3.0, busy=0.05, queued=300 * DATAGRAM_OCTETS, media=0.0)
-    assert bench.run(0.1, queue=200) == {NOBODY}
+    assert bench.run(0.1, queue=250) == {NOBODY}
 
 
 async def test_the_watch_sees_a_busy_loop():
@@ -118,7 +118,7 @@ async def test_the_watch_sees_a_busy_loop():
     end = time.monotonic() + 10
     while not overload.level and time.monotonic() < end:
         began = time.thread_time()
-        while time.thread_time() < began + 0.12:
+        while time.thread_time() < began + 0.18:
             pass
         await asyncio.sleep(0)
     assert overload.level

@@ -17,9 +17,9 @@ from ucplatform.edge import log
 #: how often it is measured
 TICK_SECONDS = 0.02
 #: more work ahead than this is too much, more than HARD far too much; below LOW newcomers are welcome again
-HIGH_SECONDS = 0.1
-HARD_SECONDS = 0.25
-LOW_SECONDS = 0.03
+HIGH_SECONDS = 0.15
+HARD_SECONDS = 0.3
+LOW_SECONDS = 0.04
 #: so long, and so often in a row, there must be too much before the first newcomer is sent away
 STANDING_SECONDS = 0.25
 STANDING_SAMPLES = 5
