@@ -164,6 +164,7 @@ async def test_each_message_of_the_rfc_is_answered_as_it_says(edge: EdgeProcess,
         assert len({response.headers.get("Call-ID") for response in heard.responses}) <= 1
 
 
+@pytest.mark.parametrize("way", ["udp"] if RFC_TABLE else list(CLIENTS), indirect=True, scope="module")
 @pytest.mark.parametrize("name", OUR_TABLE)
 async def test_each_message_of_ours_is_answered_as_its_table_says(
     edge: EdgeProcess, way: str, name: str

@@ -1,3 +1,7 @@
+import contextlib
+import gc
+import weakref
+
 import pytest
 
 from ucplatform.sip.errors import ParseError
@@ -143,3 +147,17 @@ def test_what_cannot_be_cut_is_answered_with_line_feeds_too() -> None:
         StreamFramer().feed(FEEDS.replace(b"Content-Length: 5\n", b""))
     assert refused.value.status == 400
     assert refused.value.request is not None and refused.value.request.call_id == "one"
+
+
+def test_a_broken_stream_leaves_no_ring_for_the_collector() -> None:
+    gc.disable()
+    try:
+        framer = StreamFramer()
+        gone = weakref.ref(framer)
+        for _ in range(2):
+            with contextlib.suppress(ParseError):
+                framer.feed(HEAD + b"\r\n")
+        del framer
+        assert gone() is None
+    finally:
+        gc.enable()

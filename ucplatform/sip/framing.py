@@ -63,14 +63,14 @@ class StreamFramer:
         next call raises.
         """
         if self._error is not None:
-            raise self._error
+            raise _again(self._error)
         self._buffer += data
         events: list[Event] = []
         try:
             while self._advance(events):
                 pass
         except ParseError as error:
-            self._error = error
+            self._error = _again(error)
             self._buffer.clear()
             if not events:
                 raise
@@ -137,6 +137,13 @@ class StreamFramer:
                 return ParseError(error.reason, None)
             message = reading.request
         return refusal(error, message)
+
+
+def _again(error: ParseError) -> ParseError:
+    """The same error without the frames that raised it: those hold the framer, which holds the error, and
+    the whole ring would wait for the collector.
+    """
+    return ParseError(error.reason, error.status, error.request)
 
 
 def _content_length(head: bytes, line_break: bytes) -> int:
