@@ -46,6 +46,8 @@ class Admission:
 
     def trusts(self, host: str) -> bool:
         """Whether `host` is one of the proxies in front."""
+        if not self._trusted:
+            return False
         address = _parse(host)
         return address is not None and any(
             address in network for network in self._trusted if network.version == address.version
@@ -136,6 +138,7 @@ def subscriber(host: str) -> str:
     return host if address is None else str(address)
 
 
+@lru_cache(maxsize=4096)
 def _parse(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     """A numeric address, an IPv4 one undressed of IPv6; None for anything else."""
     try:
