@@ -12,7 +12,7 @@ from ucplatform.edge.store import Store
 from ucplatform.edge.trace import TraceWriter
 from ucplatform.media import MediaClient
 from ucplatform.pbx.call import Call
-from ucplatform.pbx.inputs import FlowLost, HangUp, InDialog, InviteIn, MediaDone, ReplaceIn, Reply
+from ucplatform.pbx.inputs import DeviceBack, FlowLost, HangUp, InDialog, InviteIn, MediaDone, ReplaceIn, Reply
 from ucplatform.pbx.registrar import Binding
 from ucplatform.pbx.routing import ToExtension
 from ucplatform.sip.flow import Address, Flow
@@ -221,6 +221,16 @@ async def test_a_call_that_rang_when_the_edge_stopped_ends_when_it_listens_again
     assert again.state == "ringing" and (TIMER, call.id, RESTARTED) in room.far.timers
     room.calls.timer(call.id, RESTARTED)
     assert again.state == "over" and again.outcome.cause == "server_restart"
+
+
+async def test_a_call_that_was_read_back_hears_of_its_page(room):
+    call = room.talk(flow=page_flow("ws-1"))
+    room.calls._forget(call)
+    again = Call.from_json(call.to_json(), HOUSE)
+    room.calls._restore(again)
+    assert again.caller.lost
+    room.calls.device_back(DeviceBack(binding("200", flow=page_flow("ws-2"))))
+    assert not again.caller.lost and again.caller.flow.id == "ws-2"
 
 
 async def test_an_engine_that_restarted_ends_the_calls_it_had(room):

@@ -141,6 +141,7 @@ class CallRoom:
         if call.state != "talking":
             self._line.set_timer((TIMER, call.id, RESTARTED), RESTART_SECONDS)
             return
+        self._watch(call)
         self.feed(call, Restored())
         # Connections of other edges outlive us; what became of them is asked when they are met.
         for flow_id in {leg.flow.id for leg in call.legs.values() if leg.browser and not leg.flow.edge}:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from ucplatform.sip.commands import Key
@@ -67,7 +67,7 @@ class Note(NamedTuple):
 
     event: str
     leg: str | None = None
-    detail: dict[str, Any] = field(default_factory=dict)
+    detail: dict[str, Any] = {}  # nobody writes into it
 
 
 @dataclass(frozen=True, slots=True)
