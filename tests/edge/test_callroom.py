@@ -12,7 +12,16 @@ from ucplatform.edge.store import Store
 from ucplatform.edge.trace import TraceWriter
 from ucplatform.media import MediaClient
 from ucplatform.pbx.call import Call
-from ucplatform.pbx.inputs import DeviceBack, FlowLost, HangUp, InDialog, InviteIn, MediaDone, ReplaceIn, Reply
+from ucplatform.pbx.inputs import (
+    DeviceBack,
+    FlowLost,
+    HangUp,
+    InDialog,
+    InviteIn,
+    MediaDone,
+    ReplaceIn,
+    Reply,
+)
 from ucplatform.pbx.registrar import Binding
 from ucplatform.pbx.routing import ToExtension
 from ucplatform.sip.flow import Address, Flow
