@@ -35,7 +35,9 @@ def latency(server: Server) -> Iterator[Figure]:
 
 def quickest(server: Server) -> Run:
     """The run with the least p99: what else the machine does can only make it worse."""
-    runs = [server.crowd.call(RATE * SECONDS, RATE) for _ in range(ROUNDS)]
+    assert server.house is not None
+    domain = server.house.instance.domain
+    runs = [server.crowd.timed(RATE * SECONDS, RATE, domain) for _ in range(ROUNDS)]
     return min(runs, key=lambda run: run.percentile(0.99))
 
 
@@ -43,7 +45,7 @@ def rows(what: str, run: Run, said: str) -> Iterator[Figure]:
     for name, share, aim in (("p50", 0.5, P50), ("p99", 0.99, P99)):
         yield Figure.beside(
             f"INVITE to 180{what}, {name}", run.percentile(share), "ms", "none", None,
-            f"INVITE with credentials to 180, measured by SIPp, {RATE} calls a second for {SECONDS} s, "
+            f"from INVITE with credentials to 180, {RATE} calls a second for {SECONDS} s, "
             f"best of {ROUNDS}{said}", aim=aim, digits=2, failed=run.failed,
         )  # fmt: skip
 

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bench_probe import Probe
+
 from tests.e2e.instance import Person
 from tests.e2e.sipp import Outcome, Sipp, write_rows
 from tests.ports import PortBlock
@@ -18,7 +20,7 @@ BUFFER = ("-buff_size", "4000000", "-timer_resol", "1")
 
 @dataclass(frozen=True)
 class Run:
-    """What a run of calls gave. `ringing`: for each call, ms from INVITE with credentials to 180."""
+    """What a run of calls gave. `ringing`: of timed calls, ms from INVITE with credentials to 180."""
 
     calls: int
     failed: int
@@ -87,27 +89,46 @@ class Crowd:
         rows = write_rows(place / "calls.csv", numbers)
         options = (*BUFFER, "-trace_counts")
         seconds = calls // rate + talk_ms // 1000 + 90
-        asking = Sipp(
-            place / "caller", self._ports, str(caller), calls=calls, rows=rows, rate=rate, at_once=calls,
-            server=self.server, seconds=seconds, options=(*options, "-trace_rtt", "-rtt_freq", "1"),
-        )  # fmt: skip
+
+        def caller_side() -> Sipp:
+            return Sipp(
+                place / "caller", self._ports, str(caller), calls=calls, rows=rows, rate=rate, at_once=calls,
+                server=self.server, seconds=seconds, options=options,
+            )  # fmt: skip
+
         if not answered:
-            with asking:
+            with caller_side() as asking:
                 return outcome(asking.wait(), [place / "caller"])
         answering = Sipp(
             place / "callee", self._ports, str(HERE / "bench_callee"), calls=calls, port=self._callee,
             at_once=calls, seconds=seconds, options=options,
         )  # fmt: skip
-        with answering, asking:
-            return outcome(asking.wait(), [place / "caller", place / "callee"])
+        with answering:
+            answering.wait_listening()
+            with caller_side() as asking:
+                return outcome(asking.wait(), [place / "caller", place / "callee"])
+
+    def timed(self, calls: int, rate: int, domain: str) -> Run:
+        """The same calls by a caller that times them to microseconds."""
+        place = self.place(f"timed-{rate}")
+        pairs = list(zip(self.calling, self.called, strict=True))
+        answering = Sipp(
+            place, self._ports, str(HERE / "bench_callee"), calls=calls, port=self._callee, at_once=calls,
+            seconds=calls // rate + 90, options=BUFFER,
+        )  # fmt: skip
+        with answering:
+            answering.wait_listening()
+            probe = Probe(self.server, domain, pairs, TALK_MS / 1000)
+            made = probe.run(calls, rate)
+            report = answering.outcome().report
+        ringing = [call.ringing for call in made if call.done and call.ringing is not None]
+        return Run(len(made), len(made) - len(ringing), probe.retransmissions, report, ringing)
 
 
 def outcome(counted: Outcome, sides: list[Path]) -> Run:
     """From the files that SIPp leaves."""
     retransmissions = sum(retransmitted(path) for side in sides for path in side.glob("*_counts.csv"))
-    ringing = [ms for path in sides[0].glob("*_rtt.csv") for ms in response_times(path)]
-    done = counted.successful + counted.failed
-    return Run(done, counted.failed, retransmissions, counted.report, ringing)
+    return Run(counted.successful + counted.failed, counted.failed, retransmissions, counted.report)
 
 
 def retransmitted(path: Path) -> int:
@@ -115,9 +136,3 @@ def retransmitted(path: Path) -> int:
     rows = list(csv.DictReader(path.read_text().splitlines(), delimiter=";"))
     last = rows[-1] if rows else {}
     return sum(int(value or 0) for name, value in last.items() if name and name.endswith("_Retrans"))
-
-
-def response_times(path: Path) -> list[float]:
-    """The second column: ms."""
-    lines = path.read_text().splitlines()[1:]
-    return [float(line.split(";")[1]) for line in lines if line.count(";") >= 2]

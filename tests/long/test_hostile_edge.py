@@ -23,7 +23,7 @@ WARM_UP = 30_000
 #: From where they come: so many that what an address may ask for keeps none of them out, and none is that of
 #: the good caller, 127.0.0.1.
 ATTACKERS = [f"127.3.0.{number}" for number in range(1, 151)]
-BETWEEN = 100  # datagrams between two questions whether the edge still answers
+BETWEEN = 25  # datagrams between two questions whether the edge still answers: less than an overload
 LONGEST = 8000  # octets: few datagrams of a network are longer
 PATIENCE = 5.0  # seconds for an answer to OPTIONS
 CALLS_A_SECOND = 2
