@@ -313,10 +313,15 @@ def test_a_bye_on_the_early_dialog_ends_the_call_as_a_cancel_would():
     assert bench.of(CancelInvite) == [CancelInvite("leg2")]
 
 
-def test_a_bye_right_behind_the_200_ends_the_call():
+def test_a_bye_right_behind_the_200_ends_the_call_once_the_caller_has_its_answer():
     bench = Bench()
     bench.dial(binding())
     bench.engine("offer:leg2", sdp=sdp(1, 5000))
     bench.device("leg2", 200, sdp(20))
     bench.in_dialog("leg2", "BYE")
-    assert bench.call.state == "over" and bench.answers() == [200, 487]
+    bench.engine("answer", sdp=sdp(1, 6000))
+    assert bench.answers() == [200, 200] and not bench.of(SendRequest), "no BYE before the ACK (3261 15)"
+    ack(bench, "leg1")
+    assert [c.leg for c in bench.of(SendRequest)] == ["leg1"]
+    bench.engine("delete")
+    assert (bench.record["result"], bench.record["hung_up_by"]) == ("answered", "callee")

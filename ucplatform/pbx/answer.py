@@ -147,7 +147,9 @@ def _up(call: Call, body: str, now: float) -> None:
     call.set_leg(caller, "up")
     caller.confirm()
     call.set_state("talking")
-    if call.delayed:
+    if call.callee is not None and call.callee.state == "over":
+        call.exchange = Exchange(caller.id, call.callee_id, "left")
+    elif call.delayed:
         delayed.await_answer(call)
     call.do(
         Note(

@@ -15,7 +15,8 @@ class Exchange:
 
     Phases: offer (the engine is asked), invite (`target` is), glare (`target` will be asked again), answer
     (the engine is told); open and ack (an offer of ours was asked for, the ACK brings the answer); delayed
-    (the same for a whole call); takeover; refresh (ours alone, towards `source`).
+    (the same for a whole call); left (the other side has hung up, the
+    ACK releases our BYE); takeover; refresh (ours alone, towards `source`).
 
     `received`, `held` of the source and `sent` (body, version) of the target hold again when it is refused.
     `method` is what `target` is asked with. `cancelled`: the source has withdrawn it meanwhile. `both`: the

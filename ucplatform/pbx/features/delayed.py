@@ -12,7 +12,7 @@ from ucplatform.pbx.features import refresh, reoffer
 from ucplatform.pbx.inputs import AckIn, InDialog, MediaDone, MediaFailed
 from ucplatform.pbx.invite import description
 from ucplatform.pbx.leg import Leg, unheld
-from ucplatform.pbx.outcome import NO_CODEC
+from ucplatform.pbx.outcome import ANSWERED, NO_CODEC
 
 
 def offer_asked(call: Call, leg: Leg, event: InDialog, now: float) -> None:
@@ -29,7 +29,10 @@ def offer_asked(call: Call, leg: Leg, event: InDialog, now: float) -> None:
 def acknowledged(call: Call, event: AckIn, now: float) -> None:
     """The ACK of an INVITE that was answered with an offer of ours."""
     exchange = call.exchange
-    if exchange is None or exchange.source != event.leg or exchange.phase not in ("ack", "delayed"):
+    if exchange is None or exchange.source != event.leg or exchange.phase not in ("ack", "delayed", "left"):
+        return
+    if exchange.phase == "left":
+        end(call, now, ANSWERED, "callee")  # RFC 3261 15: not before the ACK
         return
     try:
         body = description(event.request)

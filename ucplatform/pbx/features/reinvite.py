@@ -14,7 +14,7 @@ Headers = tuple[tuple[str, str], ...]
 Refusal = tuple[int, str | None, Headers]
 
 #: Phases in which the offer on the table is ours, or the other side's (RFC 6337 4.3).
-_NOT_THEIRS = frozenset({"ack", "delayed", "refresh"})
+_NOT_THEIRS = frozenset({"ack", "delayed", "left", "refresh"})
 
 
 def reinvite(call: Call, leg: Leg, event: InDialog, now: float) -> None:

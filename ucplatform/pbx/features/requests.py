@@ -45,7 +45,10 @@ def _bye(call: Call, leg: Leg, event: InDialog, now: float) -> None:
     call.answer_request(leg, event.key, event.request, 200)
     if transfer.referrer_left(call, leg):
         return
-    if call.state == "talking":
+    if call.state == "answering" and leg.role == "callee":
+        # It answered and left before the caller could be told: first the 200, and behind its ACK the BYE.
+        call.set_leg(leg, "over")
+    elif call.state == "talking":
         end(call, now, _reason(event), leg.role, spared=leg)
     else:
         # The caller gives up by BYE on the early dialog (RFC 3261 15): its INVITE still gets a final answer.
