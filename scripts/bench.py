@@ -144,11 +144,11 @@ def round_trip(port: int) -> float:
 
 
 def table(figures: list[Figure]) -> None:
-    rows = [("what", "ours", "peer's", "unit", "peer", "aim")]
-    words = {True: "met", False: "missed", None: "no peer here"}
+    rows = [("what", "ours", "unit", "aim", "", "peer's", "peer")]
+    words = {True: "met", False: "missed", None: ""}
     for f in figures:
-        theirs = "–" if f.peer_value is None else str(f.peer_value)
-        rows.append((f.name, str(f.value), theirs, f.unit, f.peer, words[f.met]))
+        aim, theirs = ("–" if value is None else f"{value:g}" for value in (f.aim, f.peer_value))
+        rows.append((f.name, f"{f.value:g}", f.unit, aim, words[f.met], theirs, f.peer))
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     for row in rows:
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())

@@ -29,7 +29,7 @@ WAYS: dict[str, tuple[float, Callable[[Target, float], int]]] = {
     "hypothesis": (0.1, by_hypothesis),
     "atheris": (0.3, fuzz_guided.by_coverage),
 }
-ROUND = 300.0  # seconds, when a number of inputs is asked for
+FIRST, LONGEST = 60.0, 3600.0  # seconds of a round, when a number of inputs is asked for
 
 
 @dataclass
@@ -60,9 +60,10 @@ def main(arguments: list[str]) -> int:
         del WAYS["atheris"]
     tallies = {name: Tally() for name in options.targets or TARGETS}
     begun = time.monotonic()
-    turn(tallies, ROUND if options.inputs else options.seconds)
-    while sum(tally.total for tally in tallies.values()) < options.inputs:
-        turn(tallies, ROUND)
+    turn(tallies, FIRST if options.inputs else options.seconds)
+    while (given := sum(tally.total for tally in tallies.values())) < options.inputs:
+        needed = (options.inputs - given) * (time.monotonic() - begun) / given
+        turn(tallies, min(max(needed, FIRST), LONGEST))
     return report(tallies, time.monotonic() - begun)
 
 
