@@ -59,9 +59,9 @@ def test_a_dead_redis_is_an_answer_and_not_an_error(visitor, db, redis, settings
 
 def test_metrics(visitor, db, ready):
     ready.hset("uc:metrics:calls-ended", mapping={"answered": 5, "missed": 2})
-    ready.set("uc:reg:201", json.dumps([{"contact": "a"}, {"contact": "b"}]))
-    ready.set("uc:reg:202", json.dumps([{"contact": "c"}]))
-    ready.set("uc:call:1", json.dumps({"id": "1", "state": "talking", "parties": []}))
+    ready.set("uc:reg:201@1", json.dumps([{"contact": "a"}, {"contact": "b"}]))
+    ready.set("uc:reg:202@2", json.dumps([{"contact": "c"}]))
+    ready.set("uc:call:1", json.dumps({"id": "1", "edge": "2", "state": "talking", "parties": []}))
     response = visitor().get("/metrics")
     assert response["Content-Type"].startswith("text/plain; version=0.0.4")
     lines = response.content.decode().splitlines()
@@ -69,6 +69,7 @@ def test_metrics(visitor, db, ready):
         'uc_role_ready{role="edge-1"} 1',
         'uc_calls{state="talking"} 1',
         'uc_calls{state="ringing"} 0',
+        'uc_edge_calls{edge="2"} 1',
         "uc_registrations 3",
         'uc_calls_ended_total{result="answered"} 5',
         'uc_calls_ended_total{result="missed"} 2',

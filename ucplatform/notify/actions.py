@@ -34,9 +34,21 @@ def announce_directory(revision: int) -> None:
 
 
 def edge_ids() -> list[str]:
-    """The edges of this install, by the roles that are expected to run."""
-    roles = [role.removeprefix("edge-") for role in settings.UC_ROLES if role.startswith("edge-")]
-    return roles or [settings.UC_EDGE_ID]
+    """The edges of this install: those expected to run here (UC_ROLES), and those of other machines that say
+    they are there."""
+    here = [role.removeprefix("edge-") for role in settings.UC_ROLES if role.startswith("edge-")]
+    return list(dict.fromkeys([*(here or [settings.UC_EDGE_ID]), *adapter.announced_edges()]))
+
+
+def edge_of_call(call_id: str) -> str | None:
+    """The edge that has a call: its id says so (c-e<edge>-…). None for anything else."""
+    head, _, rest = call_id.removeprefix("c-e").partition("-")
+    return head if call_id.startswith("c-e") and rest and head.isalnum() else None
+
+
+def hang_up(call_id: str) -> None:
+    """End a call, whoever is in it."""
+    command_edge("hangup", edge=edge_of_call(call_id), call=call_id)
 
 
 def command_edge(kind: str, *, edge: str | None = None, **arguments: str) -> str:

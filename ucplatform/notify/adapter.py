@@ -109,6 +109,17 @@ def read_prefix(prefix: str) -> dict[str, str]:
     return attempt(f"reading {prefix}", run, {})
 
 
+def announced_edges() -> list[str]:
+    """The edges that are there now: each says so every second (`uc:edge:<id>`)."""
+
+    def run(r: "redis.Redis") -> list[str]:
+        names = sorted(r.smembers("uc:edges"))
+        there = r.mget([f"uc:edge:{name}" for name in names]) if names else []
+        return [name for name, text in zip(names, there, strict=True) if text]
+
+    return attempt("reading edges", run, [])
+
+
 def write(key: str, value: str, seconds: int) -> None:
     """Set a key that expires."""
     attempt(f"writing {key}", lambda r: r.set(key, value, ex=seconds), None)

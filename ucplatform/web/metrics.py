@@ -1,5 +1,6 @@
 """`/metrics` in Prometheus' text format, for callers on this machine or beside it, and for administrators."""
 
+from collections import Counter
 from collections.abc import Mapping
 
 from django.conf import settings
@@ -21,7 +22,9 @@ def family(name: str, kind: str, help: str, label: str, values: Mapping[str, flo
 def report() -> str:
     """All metrics."""
     roles = notify.role_reports(settings.UC_ROLES)
-    calls = [call.get("state", "") for call in notify.call_snapshots()]
+    snapshots = notify.call_snapshots()
+    calls = [call.get("state", "") for call in snapshots]
+    edges = Counter(str(call.get("edge", "")) for call in snapshots)
     states = {state: float(calls.count(state)) for state in ("ringing", "talking")}
     ready = {name: float(role["state"] == "ready") for name, role in roles.items()}
     accounts = [ban["account"] for ban in notify.bans()]
@@ -30,6 +33,7 @@ def report() -> str:
     lines = [
         *family("uc_role_ready", "gauge", "1 when the role is ready.", "role", ready),
         *family("uc_calls", "gauge", "Calls that are up, by state.", "state", states),
+        *family("uc_edge_calls", "gauge", "Calls that an edge has.", "edge", edges),
         *family("uc_registrations", "gauge", "Devices registered.", "", {"": notify.registered_devices()}),
         *family("uc_bans", "gauge", "Bans that hold now.", "of", bans),
         *family("uc_calls_ended_total", "counter", "Calls ended.", "result", notify.ended_calls()),
