@@ -1,7 +1,9 @@
 """Registers the app."""
 
 from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
 
 
 class DirectoryConfig(AppConfig):
     name = "ucplatform.directory"
+    verbose_name = _("Directory")
