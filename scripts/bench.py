@@ -161,13 +161,13 @@ ALONE: dict[str, Callable[[], Iterable[Figure]]] = {
     "relay": relay,
 }
 LOADED: dict[str, Part] = {
+    "memory": lambda server, *_: memory_of_calls(server),  # while the house is fresh
+    "cold": lambda server, *_: cold(server),
     "calls": calls,
     "browsers": browser_calls,
     "latency": lambda server, *_: latency(server),
     "registrations": registrations,
     "held": lambda server, *_: held(server),
-    "memory": lambda server, *_: memory_of_calls(server),
-    "cold": lambda server, *_: cold(server),
 }
 
 

@@ -48,6 +48,7 @@ def cold(server: Server) -> Iterator[Figure]:
     everybody = [Person(str(n), f"Cold {n}", f"secret-{n}") for n in range(10_000, 10_000 + COLD)]
     house.instance.load(everybody)
     house.end("edge-1", signal.SIGTERM)
+    until(lambda: house.instance.health()[0] == 200, 30, "the house ready again", every=0.2)
     before, known = house.footprint("edge-1").memory, house.edge()["registrations"]
     begun = time.monotonic()
     done = server.crowd.register(everybody, COLD, COLD_RATE)

@@ -18,6 +18,7 @@ from packages import search_path
 from steps import data_directory
 
 from tests.e2e.instance import Instance
+from tests.e2e.wait import until
 from tests.long.house import House
 from tests.ports import PortBlock
 
@@ -59,12 +60,15 @@ def product(directory: Path, ports: PortBlock) -> Iterator[Server]:
         crowd = Crowd(directory, ports, instance.sip, ports.take())
         instance.load([*crowd.called, *crowd.calling])
 
-        def parts() -> dict[str, list[int]]:
-            return {part: family(instance.pid(role)) for part, role in ROLES.items()}
-
-        yield Server(crowd, parts, House(instance, ports))
+        yield Server(crowd, lambda: processes(instance), House(instance, ports))
     finally:
         instance.stop()
+
+
+def processes(instance: Instance) -> dict[str, list[int]]:
+    """By part, with what they have started."""
+    until(lambda: instance.health()[0] == 200, 30, "the house ready", every=0.2)
+    return {part: family(instance.pid(role)) for part, role in ROLES.items()}
 
 
 @contextmanager
