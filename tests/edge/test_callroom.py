@@ -23,7 +23,7 @@ from ucplatform.pbx.inputs import (
     Reply,
 )
 from ucplatform.pbx.registrar import Binding
-from ucplatform.pbx.routing import ToExtension
+from ucplatform.pbx.routing import UNKNOWN, ToExtension
 from ucplatform.sip.flow import Address, Flow
 from ucplatform.sip.locate import Target
 from ucplatform.sip.message import Request, make_response
@@ -62,6 +62,9 @@ class FarEnd:
 
     def cancel_timer(self, key):
         self.timers.discard(key)
+
+    def find(self, number):
+        return UNKNOWN, ()
 
     def is_open(self, flow):
         return flow.id not in self.closed

@@ -24,6 +24,7 @@ from ucplatform.pbx.commands import (
     CancelInvite,
     Claim,
     Command,
+    FindNumber,
     Forget,
     Note,
     Respond,
@@ -49,6 +50,7 @@ from ucplatform.pbx.inputs import (
     MediaEvent,
     MediaFailed,
     NoReply,
+    NumberFound,
     PrackMissing,
     ReferIn,
     ReplaceIn,
@@ -57,6 +59,8 @@ from ucplatform.pbx.inputs import (
 )
 from ucplatform.pbx.leg import Leg
 from ucplatform.pbx.ports import House
+from ucplatform.pbx.registrar import Binding
+from ucplatform.pbx.routing import Route
 from ucplatform.sip.commands import Key
 from ucplatform.sip.flow import Flow, hostport
 from ucplatform.sip.locate import Target
@@ -66,6 +70,7 @@ from ucplatform.sip.uri import Uri
 SNAPSHOT = "uc:call:"
 SNAPSHOT_SECONDS = 86_400.0
 TIMER = "call"
+_CANCELLED = 'SIP;cause=487;text="Cancelled"'
 
 #: A call that was being set up when the edge stopped is ended once the listeners are open again.
 RESTARTED, RESTART_SECONDS = "restarted", 1.0
@@ -82,6 +87,7 @@ class Line(Protocol):
     def cancel_timer(self, key: Key) -> None: ...
     def is_open(self, flow: Flow) -> bool: ...
     def call_opened(self, call_id: str, leg_id: str, invite: Request) -> None: ...
+    def find(self, number: str) -> tuple[Route, tuple[Binding, ...]]: ...
     def registered_flow(self, number: str, instance: str) -> Flow | None: ...
     async def locate(self, uri: Uri, transport: str) -> list[Target]: ...
     async def dial(self, target: Target) -> Flow: ...
@@ -315,8 +321,10 @@ class CallRoom:
                 self._line.respond(key, response)
             case Acknowledge(leg_id, request):
                 self._line.acknowledge(request, _leg(call, leg_id).flow)
-            case CancelInvite(leg_id):
-                self._cancel(call, leg_id)
+            case CancelInvite(leg_id, reasons):
+                self._cancel(call, leg_id, reasons)
+            case FindNumber(leg_id, number):
+                self.feed(call, NumberFound(leg_id, *self._line.find(number)))
             case AskMedia(ref, question):
                 self._ask(call, ref, question)
             case StartTimer(name, seconds):
@@ -388,16 +396,12 @@ class CallRoom:
                 log.info("target-not-reached", address=hostport(target.address), error=error)
         raise OSError("its connection is gone, and its Contact does not lead to where it came from")
 
-    def _cancel(self, call: Call, leg_id: str) -> None:
+    def _cancel(self, call: Call, leg_id: str, reasons: tuple[str, ...]) -> None:
         key = self._invites.get((call.id, leg_id))
         if key is not None:
             elsewhere = call.callee_id and call.callee_id != leg_id
-            reason = (
-                'SIP;cause=200;text="Call completed elsewhere"'
-                if elsewhere
-                else 'SIP;cause=487;text="Cancelled"'
-            )
-            self._line.cancel(key, (("Reason", reason),))
+            own = 'SIP;cause=200;text="Call completed elsewhere"' if elsewhere else _CANCELLED
+            self._line.cancel(key, tuple(("Reason", reason) for reason in reasons or (own,)))
 
     def _claim(self, call: Call, leg_id: str, other: str, other_leg: str) -> None:
         """The messages of a dialog that was another call's are this call's from now on."""

@@ -283,9 +283,12 @@ class Reception:
             self._calls.feed(call, self._blind(event, leg, number))
 
     def _blind(self, event: RequestReceived, leg: Leg, number: str) -> ReferIn:
+        return ReferIn(leg.id, event.key, event.request, number, *self.find(number))
+
+    def find(self, number: str) -> tuple[routing.Route, tuple[Binding, ...]]:
+        """What a number means, and the devices that it rings."""
         route = routing.dial(number, self._directory)
-        devices = self._devices.of(route.account.number) if isinstance(route, routing.ToExtension) else ()
-        return ReferIn(leg.id, event.key, event.request, number, route, devices)
+        return route, self._devices.of(route.account.number) if isinstance(route, routing.ToExtension) else ()
 
     def _fetch(self, event: RequestReceived, call: Call, leg: Leg, replaces: Replaces) -> None:
         """An attended transfer names the referrer's other call (RFC 5589 7); nobody else's can be named."""

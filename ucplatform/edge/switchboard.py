@@ -29,6 +29,7 @@ from ucplatform.pbx.access import Gatekeeper
 from ucplatform.pbx.inputs import FlowLost, HangUp, NoReply, Reply
 from ucplatform.pbx.ports import House
 from ucplatform.pbx.registrar import Binding
+from ucplatform.pbx.routing import Route
 from ucplatform.sip.commands import (
     AckMissing,
     AckReceived,
@@ -342,6 +343,10 @@ class Switchboard:
         key, commands = self._endpoint.request(request, flow, self._loop.time(), context=context)
         self._run(commands)
         return key
+
+    def find(self, number: str) -> tuple[Route, tuple[Binding, ...]]:
+        """What a number means, and the devices that it rings."""
+        return self._reception.find(number)
 
     def respond(self, key: Key, response: Response) -> None:
         self._run(self._endpoint.respond(key, response, self._loop.time()))

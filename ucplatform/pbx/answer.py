@@ -8,7 +8,7 @@ from ucplatform.pbx.call import Call
 from ucplatform.pbx.commands import Acknowledge, Note, Save, SendRequest
 from ucplatform.pbx.ending import close, end, leg_finished
 from ucplatform.pbx.exchange import Exchange
-from ucplatform.pbx.features import delayed, refresh
+from ucplatform.pbx.features import delayed, redirect, refresh
 from ucplatform.pbx.inputs import MediaDone, MediaFailed, NoReply, Reply
 from ucplatform.pbx.invite import bye, description
 from ucplatform.pbx.leg import Leg
@@ -31,7 +31,7 @@ def device_replied(call: Call, event: Reply, now: float) -> None:
             late_answer(call, leg, response)
     elif leg.state == "cancelling":
         leg_finished(call, leg)
-    elif not branch.longer(call, leg, response):
+    elif not branch.longer(call, leg, response) and not redirect.follow(call, leg, response):
         branch.failed(call, leg, response.status, response.reason, now)
 
 

@@ -9,6 +9,7 @@ from ucplatform.pbx.call import Call
 from ucplatform.pbx.commands import SendRequest
 from ucplatform.pbx.ending import close, devices_failed
 from ucplatform.pbx.features import refresh
+from ucplatform.pbx.identity import way
 from ucplatform.pbx.invite import invite
 from ucplatform.pbx.leg import Leg, Session
 from ucplatform.pbx.outcome import of_status
@@ -20,8 +21,15 @@ from ucplatform.sip.message import Response
 FLOW_FAILED = frozenset({408, 430, 503})
 
 
-def ring(call: Call, binding: Binding, name: str, spares: Iterable[Binding] = ()) -> None:
+def ring(
+    call: Call,
+    binding: Binding,
+    name: str,
+    spares: Iterable[Binding] = (),
+    history: tuple[tuple[str, int], ...] = (),
+) -> None:
     leg = leg_of(call, binding, name, "callee", spares)
+    leg.history = history
     if binding.browser and binding.lost_at is not None:
         call.set_leg(leg, "awaiting")
         call.timer(f"reconnect:{leg.id}", call.house.reconnect_seconds)
@@ -62,7 +70,8 @@ def ask(call: Call, leg: Leg) -> None:
 def send(call: Call, leg: Leg, body: str) -> None:
     """Its INVITE."""
     call.set_leg(leg, "calling")
-    leg.request = invite(call, leg, body, refresh.wishes(call.house, leg))
+    extra = [*refresh.wishes(call.house, leg), *way(call.house.domain, leg.number, leg.history)]
+    leg.request = invite(call, leg, body, extra)
     call.do(SendRequest(leg.id, "invite", leg.request))
 
 
@@ -89,7 +98,7 @@ def failed(call: Call, leg: Leg, status: int, reason: str, now: float) -> None:
     asked, unheard = leg.state != "awaiting", leg.state == "calling"
     call.set_leg(leg, "over")
     if leg.spares and unheard and status in FLOW_FAILED:
-        ring(call, leg.spares[0], leg.name, leg.spares[1:])
+        ring(call, leg.spares[0], leg.name, leg.spares[1:], leg.history)
     if status >= 600:
         for other in call.devices:
             close(call, other, of_status(status, reason))

@@ -9,6 +9,7 @@ from typing import Any
 
 from ucplatform.pbx.commands import AskMedia, Command, Respond, StartTimer, StopTimer
 from ucplatform.pbx.exchange import Exchange
+from ucplatform.pbx.identity import shown
 from ucplatform.pbx.leg import Leg
 from ucplatform.pbx.outcome import Outcome
 from ucplatform.pbx.ports import House
@@ -62,6 +63,8 @@ class Call:
     owed: str = ""
     #: the description that a device sent before its answer
     early: str = ""
+    #: what the side that ended the call gave as its reason, for the others
+    reasons: tuple[str, ...] = ()
     #: the caller offered nothing: the device that answers does (RFC 3261 13.2.1)
     delayed: bool = False
     #: the caller has its answer for good, by a reliable provisional response (RFC 3262 5)
@@ -178,8 +181,8 @@ class Call:
     def other_number(self, leg: Leg) -> str:
         """What stands in the user part of our Contact towards `leg`: the number it talks to."""
         if leg.role == "target" and self.transfer is not None:
-            return self.legs[self.transfer.kept].number
-        return self.dialled if leg.role == "caller" else self.caller.number
+            return shown(self.legs[self.transfer.kept])
+        return self.dialled if leg.role == "caller" else shown(self.caller)
 
     # -- storing -----------------------------------------------------------------------------------
 

@@ -41,9 +41,17 @@ class Claim(NamedTuple):
 
 
 class CancelInvite(NamedTuple):
-    """CANCEL the leg's INVITE (RFC 3261 9.1)."""
+    """CANCEL the leg's INVITE (RFC 3261 9.1), with these Reason values, or the room's own."""
 
     leg: str
+    reasons: tuple[str, ...] = ()
+
+
+class FindNumber(NamedTuple):
+    """Whom does `number` reach, and by what devices? NumberFound says, for `leg`, which has named it."""
+
+    leg: str
+    number: str
 
 
 class AskMedia(NamedTuple):
@@ -91,6 +99,7 @@ Command = (
     | Respond
     | Acknowledge
     | CancelInvite
+    | FindNumber
     | Claim
     | AskMedia
     | StartTimer

@@ -7,7 +7,7 @@ from ucplatform.pbx.call import Call
 from ucplatform.pbx.commands import Acknowledge, CancelInvite, Forget, Note, Save, SendRequest, WriteRecord
 from ucplatform.pbx.exchange import Exchange
 from ucplatform.pbx.inputs import Cancelled, FlowLost, HangUp, MediaDone, MediaFailed, Timeout
-from ucplatform.pbx.invite import bye, explanation
+from ucplatform.pbx.invite import bye, explanation, reasons
 from ucplatform.pbx.leg import Leg
 from ucplatform.pbx.outcome import (
     ANSWERED,
@@ -82,7 +82,7 @@ def close(call: Call, leg: Leg, outcome: Outcome, *, told: bool = False) -> None
             call.do(SendRequest(leg.id, "bye", bye(call, leg, outcome)))
         call.set_leg(leg, "over")
     elif leg.state in ("calling", "ringing"):
-        call.do(CancelInvite(leg.id))
+        call.do(CancelInvite(leg.id, call.reasons))
         call.set_leg(leg, "cancelling")
     elif leg.state in ("awaiting", "offering"):
         call.set_leg(leg, "over")
@@ -121,6 +121,7 @@ def write_record(call: Call) -> None:
 
 def caller_cancelled(call: Call, event: Cancelled, now: float) -> None:
     """CANCEL before the final answer: 487 to the caller, everything else is closed (RFC 3261 9.2)."""
+    call.reasons = reasons(event.request)
     end(call, now, CANCELLED, "caller")
 
 

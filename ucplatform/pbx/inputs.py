@@ -48,6 +48,14 @@ class ReferIn(NamedTuple):
     elsewhere: tuple[str, str] = ("", "")
 
 
+class NumberFound(NamedTuple):
+    """The answer to FindNumber."""
+
+    leg: str
+    route: Route
+    devices: tuple[Binding, ...]
+
+
 class GivenAway(NamedTuple):
     """`leg` of this call belongs to another call from now on."""
 
@@ -157,6 +165,7 @@ Input = (
     | ReplaceIn
     | ReferIn
     | GivenAway
+    | NumberFound
     | Reply
     | NoReply
     | InDialog

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from ucplatform import sdp
 from ucplatform.pbx.call import ALLOW, PRODUCT, SUPPORTED, Call, new_tag
+from ucplatform.pbx.identity import presented, shown
 from ucplatform.pbx.leg import Leg
 from ucplatform.pbx.outcome import Outcome
 from ucplatform.sip import fields, multipart
@@ -41,16 +42,10 @@ def unreadable(request: Request) -> int:
         return 400
 
 
-def quote(name: str) -> str:
-    """A display name as a quoted-string (RFC 3261 25.1); control characters are gone."""
-    clean = "".join(c for c in name if c.isprintable())
-    return '"' + clean.replace("\\", "\\\\").replace('"', '\\"') + '"'
-
-
 def invite(
     call: Call, leg: Leg, body: str, extra: Iterable[tuple[str, str]] = (), *, caller: Leg | None = None
 ) -> Request:
-    """The INVITE for one device: identity is the caller's account, never what the caller wrote (SECURITY)."""
+    """The INVITE for one device, from the caller's account, whatever the caller wrote (SECURITY)."""
     caller, house = caller or call.caller, call.house
     leg.local_tag = new_tag(house.edge_id)
     leg.sip_call_id = f"{token(12)}@{house.domain}"
@@ -60,12 +55,12 @@ def invite(
     hops = caller.request.max_forwards if caller.request else None
     headers.add("Max-Forwards", str(70 if hops is None else min(max(hops - 1, 0), 70)))
     headers.add("Max-Breadth", str(max(1, breadth(caller.request) // max(1, len(call.devices)))))
-    name = f"{quote(caller.name)} " if caller.name else ""
-    headers.add("From", f"{name}<sip:{caller.number}@{house.domain}>;tag={leg.local_tag}")
+    for name, value in presented(caller, house):
+        headers.add(name, f"{value};tag={leg.local_tag}" if name == "From" else value)
     headers.add("To", f"<sip:{leg.number}@{house.domain}>")
     headers.add("Call-ID", leg.sip_call_id)
     headers.add("CSeq", "1 INVITE")
-    headers.add("Contact", leg.contact_header(house, caller.number))
+    headers.add("Contact", leg.contact_header(house, shown(caller)))
     headers.add("Allow", ALLOW)
     headers.add("Supported", SUPPORTED if body else _WITHOUT_OFFER)
     headers.add("User-Agent", PRODUCT)
@@ -86,9 +81,16 @@ def bye(call: Call, leg: Leg, outcome: Outcome) -> Request:
     """BYE with the reason in it (RFC 3326); the leg's dialog counts on."""
     assert leg.dialog is not None
     text = outcome.sentence or outcome.cause
-    headers = [("Reason", f'SIP;cause={outcome.status};text="{text}"'), ("User-Agent", PRODUCT)]
+    reasons = call.reasons or (f'SIP;cause={outcome.status};text="{text}"',)
+    headers = [*(("Reason", reason) for reason in reasons), ("User-Agent", PRODUCT)]
     leg.dialog, request = leg.dialog.request("BYE", headers=[*headers, *_cause(leg, outcome)])
     return request
+
+
+def reasons(request: Request) -> tuple[str, ...]:
+    """Why a side hung up or gave up, for the other (RFC 3326): by SIP and by Q.850, written anew."""
+    found = fields.reasons(request) if "Reason" in request.headers else ()
+    return tuple(str(reason) for reason in found if reason.protocol.lower() in ("sip", "q.850"))[:2]
 
 
 def explanation(call: Call, leg: Leg, outcome: Outcome) -> tuple[tuple[str, str], ...]:

@@ -9,7 +9,7 @@ from typing import Any
 from ucplatform.pbx import answer, ending, progress, setup
 from ucplatform.pbx.call import Call
 from ucplatform.pbx.commands import Command
-from ucplatform.pbx.features import delayed, grace, refresh, reoffer, requests, takeover, transfer
+from ucplatform.pbx.features import delayed, grace, redirect, refresh, reoffer, requests, takeover, transfer
 from ucplatform.pbx.inputs import (
     AckIn,
     AckMissing,
@@ -26,6 +26,7 @@ from ucplatform.pbx.inputs import (
     MediaEvent,
     MediaFailed,
     NoReply,
+    NumberFound,
     PrackMissing,
     ReferIn,
     ReplaceIn,
@@ -122,6 +123,7 @@ TABLE: dict[tuple[str, type], Handler] = {
     ("ringing", MediaFailed): setup.media_refused,
     ("ringing", Reply): answer.device_replied,
     ("ringing", NoReply): answer.device_silent,
+    ("ringing", NumberFound): redirect.found,
     ("ringing", Cancelled): ending.caller_cancelled,
     ("ringing", InDialog): requests.in_dialog,
     ("ringing", Timeout): _ringing_timeout,

@@ -13,6 +13,7 @@ from ucplatform.pbx.leg import Leg
 from ucplatform.pbx.outcome import OFFLINE, Outcome, engine_outcome
 from ucplatform.pbx.registrar import Binding, by_device
 from ucplatform.pbx.routing import Refusal, ToApplication, ToExtension
+from ucplatform.sip import fields
 from ucplatform.sip.dialog import Dialog
 from ucplatform.sip.errors import ParseError
 
@@ -54,6 +55,8 @@ def place(call: Call, event: InviteIn, now: float) -> None:
         end(call, now, Outcome("failed", "bad_request", 400, str(error)[:60]), "server")
         return
     caller.learn(request)
+    privacy = fields.privacy(request)
+    caller.private = privacy is not None and privacy.hides_identity
     call.delayed = not caller.session.received
     if isinstance(route, ToApplication):
         _to_application(call, route)

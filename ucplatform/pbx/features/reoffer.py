@@ -13,6 +13,7 @@ from ucplatform.pbx.commands import Acknowledge, CancelInvite, Note, Save, SendR
 from ucplatform.pbx.ending import end
 from ucplatform.pbx.exchange import Exchange
 from ucplatform.pbx.features import refresh
+from ucplatform.pbx.identity import connected
 from ucplatform.pbx.inputs import Cancelled, InDialog, MediaDone, MediaFailed, NoReply, Reply, Timeout
 from ucplatform.pbx.invite import SDP, description
 from ucplatform.pbx.leg import Leg
@@ -123,7 +124,7 @@ def _ask(call: Call, exchange: Exchange, target: Leg) -> None:
     target.dialog, request = target.dialog.request(
         exchange.method,
         contact=target.contact_header(call.house, call.other_number(target)),
-        headers=refresh.wishes(call.house, target),
+        headers=[*refresh.wishes(call.house, target), *connected(call.legs[exchange.source], call.house)],
         body=target.session.sent.encode("utf-8", "surrogateescape"),
         content_type=SDP,
     )

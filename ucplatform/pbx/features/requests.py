@@ -11,6 +11,7 @@ from ucplatform.pbx.features import transfer
 from ucplatform.pbx.features.dtmf import info
 from ucplatform.pbx.features.reinvite import reinvite, update
 from ucplatform.pbx.inputs import InDialog
+from ucplatform.pbx.invite import reasons
 from ucplatform.pbx.leg import Leg
 from ucplatform.pbx.outcome import ANSWERED, CANCELLED, Outcome
 from ucplatform.sip.errors import ParseError
@@ -45,6 +46,7 @@ def _bye(call: Call, leg: Leg, event: InDialog, now: float) -> None:
     call.answer_request(leg, event.key, event.request, 200)
     if transfer.referrer_left(call, leg):
         return
+    call.reasons = reasons(event.request)
     if call.state == "answering" and leg.role == "callee":
         # It answered and left before the caller could be told: first the 200, and behind its ACK the BYE.
         call.set_leg(leg, "over")
