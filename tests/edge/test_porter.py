@@ -224,7 +224,7 @@ def test_in_an_overload_dialogs_and_what_is_under_way_go_on(porter, house):
 
 
 def test_in_an_overload_who_was_challenged_comes_before_who_was_not(porter):
-    porter.overload.level = STRANGERS
+    porter.overload.level, porter.overload.share = STRANGERS, 0.0
     assert porter.turns_away(wire(extra=CREDENTIALS), phone_flow(10)) is None
     assert porter.turns_away(wire(), phone_flow(10)) is not None
 

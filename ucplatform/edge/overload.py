@@ -28,11 +28,15 @@ CALM_SECONDS = 5.0
 #: the kernel's account of one datagram of SIP
 DATAGRAM_OCTETS = 2048
 FIRST_COST = 0.0005
+#: of strangers so many are let in when an overload begins; what is too much makes them fewer, and what is
+#: little makes them more, at each measurement: so the edge is neither idle nor late
+FIRST_SHARE, LEAST_SHARE, FEWER, MORE = 0.5, 0.02, 0.85, 0.01
 #: between these a newcomer who was sent away may come again: not all at the same moment
 RETRY_SECONDS = (5, 15)
 
 NOBODY, STRANGERS, NEWCOMERS = 0, 1, 2
-"""Who is sent away: nobody; requests without credentials, so that who was let in can go on; all newcomers."""
+"""Who is sent away: nobody; a share of the requests without credentials, so that who was let in can go on;
+all newcomers."""
 
 
 class Overload:
@@ -44,8 +48,10 @@ class Overload:
         #: newcomers sent away
         self.refused = 0
         self.level = NOBODY
-        #: seconds that an average message costs
-        self.cost = FIRST_COST
+        #: the share of strangers that is let in
+        self.share = 1.0
+        #: seconds that an average message costs when nobody is sent away, and as things are
+        self.cost = self.cost_now = FIRST_COST
         self._last_served = 0
         self._since: float | None = None
         self._samples = 0
@@ -55,7 +61,9 @@ class Overload:
 
     def full(self, credentials: bool = True) -> bool:
         """Whether a request outside of any dialog, with or without credentials, is sent away."""
-        return self.level >= (NEWCOMERS if credentials else STRANGERS)
+        if self.level == NOBODY or (credentials and self.level == STRANGERS):
+            return False
+        return self.level == NEWCOMERS or random.random() >= self.share
 
     def retry_after(self) -> int:
         """Seconds after which who is sent away may come again."""
@@ -68,40 +76,54 @@ class Overload:
 
         Late without being busy means that others have the machine: sending away would not help.
         """
-        served = self.served - self._last_served
+        self._weigh(self.served - self._last_served, busy)
         self._last_served = self.served
-        if served and not self.level:  # those sent away cost little, and say nothing of those to come
-            share = min(served / 200, 0.5)
-            self.cost += share * (min(max(busy / served, 0.00005), 0.005) - self.cost)
         ahead = {
-            "datagrams": queued / DATAGRAM_OCTETS * self.cost,
+            "datagrams": queued / DATAGRAM_OCTETS * (self.cost_now if self.level else self.cost),
             "lateness": min(late, busy),
             "media": media,
         }
         worst = max(ahead, key=lambda name: ahead[name])
         self._judge(now, ahead[worst], worst)
 
+    def _weigh(self, served: int, busy: float) -> None:
+        """What a message costs. Those sent away cost little, and say nothing of those that are let in."""
+        if not served:
+            return
+        found = min(max(busy / served, 0.00002), 0.005)
+        self.cost_now += min(served / 50, 0.5) * (found - self.cost_now)
+        if not self.level:
+            self.cost += min(served / 200, 0.5) * (found - self.cost)
+
     def _judge(self, now: float, wait: float, why: str) -> None:
-        if wait < HIGH_SECONDS:
+        if wait >= HIGH_SECONDS:
+            if self._stands(now):
+                self._begin(now, wait, why)
+                self.share = max(self.share * FEWER, LEAST_SHARE)
+                self.level = NEWCOMERS if wait >= HARD_SECONDS else STRANGERS
+        else:
             self._since, self._samples = None, 0
-            if self.level and wait <= LOW_SECONDS:
-                self.level = NOBODY
-            elif self.level:
+            if self.level == NEWCOMERS:
                 self.level = STRANGERS
-        elif self._stands(now):
-            if self._began is None:
-                self._began, self._refused_before = now, self.refused
-                log.warning("overloaded", because=why, wait_ms=round(wait * 1000))
-            self.level = NEWCOMERS if wait >= HARD_SECONDS else max(self.level, STRANGERS)
+            if self.level and wait <= LOW_SECONDS:
+                self.share = min(self.share + MORE, 1.0)
+                self.level = NOBODY if self.share == 1.0 else STRANGERS
         if self.level:
             self._calm_at = now + CALM_SECONDS
         elif self._began is not None and now >= self._calm_at:
-            log.info(
-                "overload-over",
-                seconds=round(now - self._began - CALM_SECONDS, 1),
-                refused=self.refused - self._refused_before,
-            )
-            self._began = None
+            self._end(now)
+
+    def _begin(self, now: float, wait: float, why: str) -> None:
+        if self._began is None:
+            self._began, self._refused_before = now, self.refused
+            self.share = FIRST_SHARE
+            log.warning("overloaded", because=why, wait_ms=round(wait * 1000))
+
+    def _end(self, now: float) -> None:
+        assert self._began is not None
+        lasted = round(now - self._began - CALM_SECONDS, 1)
+        log.info("overload-over", seconds=lasted, refused=self.refused - self._refused_before)
+        self._began = None
 
     def _stands(self, now: float) -> bool:
         """Whether there has been too much for a while, or lately."""
