@@ -127,9 +127,9 @@ class Telephone(asyncio.DatagramProtocol):
         async with asyncio.timeout(5):
             return await self.responses.get()
 
-    async def request(self, method: str) -> Request:
+    async def request(self, method: str, seconds: float = 5) -> Request:
         """The next request of this method; others are passed over."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(seconds):
             while (request := await self.requests.get()).method != method:
                 pass
         return request

@@ -3,6 +3,8 @@
 import asyncio
 from types import SimpleNamespace
 
+import pytest
+
 from tests.edge.conftest import until
 from tests.edge.house import DOMAIN, NUMBERS, House, known, talk
 from tests.edge.telephone import Telephone
@@ -41,30 +43,47 @@ async def test_what_a_caller_sends_to_the_wrong_edge_reaches_its_call(house: Hou
     assert (await callee.response()).status == 481
 
 
-async def test_calls_of_an_edge_that_ended_are_waited_for_and_its_devices_reached_from_the_other(
-    house: House,
-) -> None:
+async def test_a_request_for_an_edge_that_has_just_ended_waits_until_it_is_back(house: House) -> None:
     one, two = await house.pair()
     caller, callee = await house.telephone("200", two), await house.telephone("201", two)
     await caller.register()
     await callee.register()
-    answer, invite = await talk(caller, callee)
+    _, invite = await talk(caller, callee)
     await until(lambda: known(one, "201"))
     await two.stop()
     await until(lambda: one.health()["edges"] == {"2": "away"})
-    callee.send(callee.inside("BYE", invite, callee.tag), one.transports.addresses("udp")[0])
-    excuse = await callee.response()
-    assert (excuse.status, excuse.headers.get("Retry-After")) == (503, "3")
+    bye = callee.inside("BYE", invite, callee.tag)
+    for _ in range(3):  # once, and as sent again
+        callee.send(bye, one.transports.addresses("udp")[0])
     third = await house.telephone("202", one)
     await third.register()
     _, second = await talk(third, callee)  # from our own address: nothing stands before this telephone
     assert second.contacts[0].uri.port == one.transports.addresses("udp")[0][1]
     again = await house.start("2", UC_SIP_UDP=f"127.0.0.1:{caller.server[1]}")
-    await until(lambda: one.health()["edges"] == {"2": "linked"})
-    callee.send(callee.inside("BYE", invite, callee.tag), one.transports.addresses("udp")[0])
     assert (await callee.response()).status == 200
     caller.answer(await caller.request("BYE"))
-    assert answer.call_id and again.health()["registrations"] == 2
+    await until(lambda: again.health()["calls"] == 0)
+    assert again.health()["registrations"] == 2 and callee.responses.empty()
+
+
+async def test_a_request_for_an_edge_that_stays_away_is_excused_and_the_dialog_spared(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ucplatform.edge.neighbours.HELD_SECONDS", 0.1)
+    monkeypatch.setattr("ucplatform.edge.neighbours.HELD", 1)
+    one, two = await house.pair()
+    caller, callee = await house.telephone("200", two), await house.telephone("201", two)
+    await caller.register()
+    await callee.register()
+    _, invite = await talk(caller, callee)
+    await two.stop()
+    await until(lambda: one.health()["edges"] == {"2": "away"})
+    for _ in range(2):  # one is kept for a while, the other is one too many
+        callee.send(callee.inside("INFO", invite, callee.tag), one.transports.addresses("udp")[0])
+    assert [(await callee.response()).status for _ in range(2)] == [503, 503]
+    one.neighbours._fleet.others.clear()  # a minute later
+    callee.send(callee.inside("BYE", invite, callee.tag), one.transports.addresses("udp")[0])
+    assert (await callee.response()).status == 481
 
 
 async def test_a_device_that_unregisters_at_another_edge_is_gone_from_both(house: House) -> None:

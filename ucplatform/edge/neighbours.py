@@ -3,6 +3,7 @@ that has either, none in any other."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
@@ -13,12 +14,16 @@ from ucplatform.edge.proxies import Proxies, through
 from ucplatform.edge.shared import SharedDevices
 from ucplatform.edge.transports import Transports
 from ucplatform.pbx.inputs import DeviceBack
+from ucplatform.sip.commands import Key
 from ucplatform.sip.flow import Flow
 from ucplatform.sip.message import Request, Response, make_response
+from ucplatform.sip.transaction import server_key
 from ucplatform.sip.via import way_back
 
-#: seconds in which an edge that ended is mostly back
-BACK_SECONDS = 3
+#: an edge that ended is mostly back within a few seconds: so long a request of its calls is kept for it
+HELD_SECONDS = 5.0
+#: so many for each edge
+HELD = 500
 
 
 class Switchboard(Protocol):
@@ -38,6 +43,7 @@ class Neighbours:
         self._switchboard: Switchboard
         self._shared: SharedDevices
         self.needed = proxied
+        self._held: dict[str, dict[Key, tuple[Request, bytes, Flow]]] = {}
         transports.away = fleet
 
     async def start(self, switchboard: Switchboard, listening: Mapping[str, str]) -> None:
@@ -74,16 +80,32 @@ class Neighbours:
         if owner is None:
             return flow
         if not self._fleet.pass_on(owner, message, data, flow):
-            self._excuse(message, flow)
+            self._hold(owner, message, data, flow)
         return None
 
-    def _excuse(self, message: Request | Response, flow: Flow) -> None:
-        """The owner has just ended, and its supervisor starts it again. 503 leaves the dialog as it is, where
-        481 would end it (RFC 5057 5.1); a response is lost, as on the way."""
-        if isinstance(message, Request) and message.method != "ACK":
-            again = ("Retry-After", str(BACK_SECONDS))
-            response = make_response(message, 503, headers=(again,))
-            self._transports.send(way_back(response.via, flow), response.to_bytes())
+    def _hold(self, owner: str, message: Request | Response, data: bytes, flow: Flow) -> None:
+        """The owner has just ended, and its supervisor starts it again: a request waits for that, once
+        however often it is sent. Nobody waits for a response or an ACK any more."""
+        if not isinstance(message, Request) or message.method == "ACK":
+            return
+        held, key = self._held.setdefault(owner, {}), server_key(message, message.via)
+        if key in held:
+            return
+        if len(held) >= HELD:
+            self._excuse(message, flow)
+            return
+        held[key] = (message, data, flow)
+        asyncio.get_running_loop().call_later(HELD_SECONDS, self._give_up, owner, key)
+
+    def _give_up(self, owner: str, key: Key) -> None:
+        found = self._held.get(owner, {}).pop(key, None)
+        if found is not None:
+            self._excuse(found[0], found[2])
+
+    def _excuse(self, message: Request, flow: Flow) -> None:
+        """503 leaves the dialog as it is, where 481 would end it (RFC 5057 5.1)."""
+        response = make_response(message, 503, headers=(("Retry-After", str(int(HELD_SECONDS))),))
+        self._transports.send(way_back(response.via, flow), response.to_bytes())
 
     def flow_lost(self, flow: Flow, reason: str) -> None:
         """One of our own connections has ended: calls elsewhere may use it."""
@@ -112,6 +134,8 @@ class Neighbours:
         """Exchange what is registered; ask which connections our calls still have there."""
         self.needed = True
         self._shared.edge_up(edge)
+        for message, data, origin in self._held.pop(edge, {}).values():
+            self._fleet.pass_on(edge, message, data, origin)
         for flow in self._calls_flows(edge):
             self._fleet.ask(flow)
 
