@@ -253,6 +253,21 @@ async def test_only_the_first_message_of_a_connection_can_offer_it(station) -> N
     assert not edge.transports._aliases and not edge.transports._alias_of
 
 
+async def test_two_connections_may_offer_the_same_address(station) -> None:
+    """Whichever ends first, the end of both is told."""
+    edge: Station = await station(TCP)
+    async with connect(edge.address("tcp")) as first, connect(edge.address("tcp")) as second:
+        for reader, writer in (first, second):
+            writer.write(with_via("127.0.0.1:5099"))
+            await answer(reader)
+        second[1].close()
+        ended_first, _ = await lost(edge)
+        first[1].close()
+        ended_last, _ = await lost(edge)
+    assert (ended_last, ended_first) == tuple(edge.responder.flows)
+    assert not edge.transports._aliases and not edge.transports._alias_of
+
+
 async def test_connects_once_to_each_remote(station) -> None:
     edge: Station = await station(TCP)
     other: Station = await station(TCP)

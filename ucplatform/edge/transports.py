@@ -201,7 +201,7 @@ class Transports:
         if self._connections.pop(flow.id, None) is None:
             return
         alias = self._alias_of.pop(flow.id, None)
-        if alias is not None and self._aliases[alias] is connection:
+        if alias is not None and self._aliases.get(alias) is connection:  # else a later one has taken it
             del self._aliases[alias]
         key = (flow.transport, flow.remote)
         known = self._outgoing.get(key)
