@@ -171,6 +171,39 @@ def test_a_peer_that_knows_update_no_more_is_refreshed_by_reinvite():
     assert bench.of(SendRequest)[0].request.method == "INVITE"
 
 
+def test_a_refresh_whose_connection_was_lost_holds_up_nobody():
+    bench = talking()
+    bench.later(900, "refresh:leg2")
+    bench.feed(NoReply("leg2", "refresh", 503))
+    assert bench.call.exchange is None and bench.timers() == {"refresh:leg2": 434.0}
+
+
+def test_a_refresh_by_reinvite_in_place_of_update_does_not_take_the_place_of_an_exchange():
+    bench = talking(headers=UPDATES)
+    bench.later(900, "refresh:leg2")
+    bench.in_dialog("leg1", "INVITE", sdp(direction="sendonly", version=2))
+    waiting = bench.call.exchange
+    bench.device("leg2", 501, purpose="refresh", method="UPDATE")
+    assert bench.call.exchange is waiting and bench.timers() == {"refresh:leg2": 5.0}
+
+
+@pytest.mark.parametrize("headers", [(), UPDATES])
+def test_a_refresh_that_is_taken_up_and_never_answered_ends_with_the_session(headers):
+    bench = talking(headers=headers)
+    bench.later(900, "refresh:leg2")
+    bench.later(bench.timers()["refresh:leg2"], "refresh:leg2")
+    assert bench.call.state == "over" and bench.call.outcome.cause == "session_expired"
+
+
+def test_a_timer_that_is_due_a_moment_early_is_set_again():
+    """The loop counts monotonic seconds, the session those of a clock that is being corrected."""
+    bench = talking(TIMED)
+    bench.later(567.8, "refresh:leg1")
+    assert bench.call.state == "talking"
+    bench.later(bench.timers()["refresh:leg1"], "refresh:leg1")
+    assert bench.call.state == "over"
+
+
 # -- 422, both ways --------------------------------------------------------------------------------
 
 

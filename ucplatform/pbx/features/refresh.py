@@ -130,13 +130,19 @@ def timeout(call: Call, event: Timeout, now: float) -> None:
     elif leg.timer.ours and (leg.lost or call.exchange is not None):
         call.timer(event.name, AGAIN)
     elif leg.timer.ours:
-        _refresh(call, leg)
+        _refresh(call, leg, now)
+    else:  # the clock of the loop and that of the world do not run alike
+        call.timer(event.name, leg.timer.ends - now + 0.1)
 
 
-def _refresh(call: Call, leg: Leg) -> None:
-    """By UPDATE without a body where the peer knows it (section 7.4), else by what we said last."""
+def _refresh(call: Call, leg: Leg, now: float) -> None:
+    """By UPDATE without a body where the peer knows it (section 7.4), else by what we said last. A peer that
+    takes it up and says no more has time until the session is over (section 10)."""
     assert leg.dialog is not None
     by_update = "UPDATE" in leg.methods
+    if not by_update and call.exchange is not None:
+        call.timer(f"refresh:{leg.id}", AGAIN)
+        return
     leg.dialog, request = leg.dialog.request(
         "UPDATE" if by_update else "INVITE",
         contact=leg.contact_header(call.house, call.other_number(leg)),
@@ -148,6 +154,7 @@ def _refresh(call: Call, leg: Leg) -> None:
         leg.invite_cseq = leg.dialog.local_cseq
         call.exchange = Exchange(leg.id, None, "refresh")
     call.do(SendRequest(leg.id, "refresh", request), Save())
+    call.timer(f"refresh:{leg.id}", leg.timer.ends - now + 0.1)
 
 
 def changed_by(event: Reply) -> str | None:
@@ -164,10 +171,10 @@ def refused(call: Call, leg: Leg, event: Reply, now: float) -> None:
     if status in (408, 481):
         end(call, now, PEER_LOST, leg.role)
     elif status == 422 and lengthen(leg, fields.min_se(event.response)):
-        _refresh(call, leg)
+        _refresh(call, leg, now)
     elif status in (405, 501) and method == "UPDATE":
         leg.methods -= {"UPDATE"}
-        _refresh(call, leg)
+        _refresh(call, leg, now)
     elif status == 491:
         call.timer(f"refresh:{leg.id}", backoff(call, leg))
     else:
@@ -178,10 +185,13 @@ def silent(call: Call, event: NoReply, now: float) -> None:
     leg = call.legs.get(event.leg)
     if leg is None:
         return
+    exchange = call.exchange
     if event.status == 408:
         end(call, now, PEER_LOST, leg.role)
-    else:
-        _again(call, leg, now)
+        return
+    if exchange is not None and exchange.phase == "refresh" and exchange.source == leg.id:
+        call.exchange = None
+    _again(call, leg, now)
 
 
 def _again(call: Call, leg: Leg, now: float) -> None:
