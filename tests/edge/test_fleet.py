@@ -152,12 +152,18 @@ async def test_an_edge_that_is_there_and_cannot_be_reached_is_named_in_health(
 ) -> None:
     monkeypatch.setattr("ucplatform.edge.fleet.MISSING_SECONDS", 0.2)
     redis = connect(valkey.url)
-    await redis.sadd("uc:edges", "9")
+    await redis.sadd("uc:edges", "9", "8", "7")
+    await redis.mset({key("8"): "no edge wrote this", key("7"): "[]"})
     await redis.set(key("9"), '{"link": "unix:/nowhere", "life": "a"}')
     await redis.aclose()
     one, _ = await edges.start("1")
-    await until(lambda: one.missing() == ["link to edge-9"])
-    assert len(lines.about("edge-not-reached")) == 1 and not one.others
+    await until(lambda: "link to edge-9" in one.missing())
+    assert len(lines.about("edge-not-reached edge=9")) == 1 and not one.others
+
+
+async def test_an_address_that_nobody_could_dial_is_refused(edges: Edges) -> None:
+    with pytest.raises(ValueError, match="UC_EDGE_LINK"):
+        await edges.start("1", address="0.0.0.0:5090")
 
 
 async def test_who_does_not_know_the_secret_is_refused(edges: Edges, lines: Lines) -> None:

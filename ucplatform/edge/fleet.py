@@ -139,7 +139,7 @@ class Fleet:
             return {}
         names = sorted(known)
         texts = await redis.mget([key(name) for name in names])
-        return {name: json.loads(text) for name, text in zip(names, texts, strict=True) if text}
+        return {name: _entry(text) for name, text in zip(names, texts, strict=True) if text}
 
     async def _meet(self, announced: Mapping[str, Mapping[str, Any]]) -> None:
         """Dial who is there and not linked yet: the lower id dials."""
@@ -296,6 +296,15 @@ def edge_of(message: Request | Response) -> str | None:
     if tag is not None:
         return _before_dash(tag, 1) if tag.startswith("e") else None
     return message.uri.param("edge")
+
+
+def _entry(text: str) -> dict[str, Any]:
+    """An announcement; nothing for what no edge has written."""
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}
 
 
 def _before_dash(text: str, start: int) -> str | None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import ipaddress
 import json
 import secrets
 from collections.abc import Callable
@@ -216,11 +217,13 @@ class Link(asyncio.Protocol):
 
 async def listen(address: str, factory: Callable[[], Link]) -> tuple[asyncio.Server, str]:
     """Listen on `unix:<path>` or `host:port`; the server, and the address with its real port. OSError when it
-    is taken."""
+    is taken, ValueError for one that others cannot dial."""
     loop = asyncio.get_running_loop()
     if address.startswith("unix:"):
         return await loop.create_unix_server(factory, address.removeprefix("unix:")), address
     host, _, port = address.rpartition(":")
+    if ipaddress.ip_address(host.strip("[]")).is_unspecified:
+        raise ValueError(f"UC_EDGE_LINK={address}: the other edges dial it, so it must be one address")
     server: Any = await loop.create_server(factory, host.strip("[]"), int(port))
     return server, f"{host}:{server.sockets[0].getsockname()[1]}"
 
