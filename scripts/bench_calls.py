@@ -44,14 +44,15 @@ def cost(server: Server, rate: int) -> Cost:
     """What a call costs at that rate."""
     failed = 0
 
-    def work() -> None:
+    def work() -> int:
         nonlocal failed
         run = server.crowd.call(rate * SECONDS, rate)
         failed += run.failed
         if run.failed:
             print(f"{run.failed} of {run.calls} calls failed at {rate} a second:\n{run.report[:1000]}")
+        return run.calls - run.failed
 
-    return Cost(server.cost(rate * SECONDS, ROUNDS, work), failed)
+    return Cost(server.cost(ROUNDS, work), failed)
 
 
 def rows(rate: int, ours: Cost, theirs: Cost | None) -> Iterator[Figure]:
@@ -93,15 +94,16 @@ def browser_calls(server: Server, directory: Path, ports: PortBlock) -> Iterator
     instance.load([*crowd.called, *crowd.calling])
     failed = 0
 
-    def work() -> None:
+    def work() -> int:
         nonlocal failed
         run = crowd.call(BROWSER_RATE * SECONDS, BROWSER_RATE, answered=False)
         failed += run.failed
         if run.failed:
             print(f"{run.failed} calls to browsers failed:\n{run.report[:1000]}\n{browsers.faults()}")
+        return run.calls - run.failed
 
     with Browsers(instance, crowd.called) as browsers:
-        found = server.cost(BROWSER_RATE * SECONDS, ROUNDS, work)
+        found = server.cost(ROUNDS, work)
     where = (
         f"{BASIC} from a telephone, WebSocket to the called browser, {BROWSER_RATE} calls a second, "
         f"best of {ROUNDS} times {SECONDS} s"

@@ -37,8 +37,13 @@ def registrations(server: Server, directory: Path, ports: PortBlock) -> Iterator
 
 def cost(server: Server) -> dict[str, float]:
     """ms of processor time for one registration."""
-    times, who = RATE * SECONDS, server.crowd.calling
-    return server.cost(times, ROUNDS, lambda: server.crowd.register(who, times, RATE).assert_all(times))
+
+    def work() -> int:
+        done = server.crowd.register(server.crowd.calling, RATE * SECONDS, RATE)
+        done.assert_all(RATE * SECONDS)
+        return done.successful
+
+    return server.cost(ROUNDS, work)
 
 
 def cold(server: Server) -> Iterator[Figure]:

@@ -40,15 +40,16 @@ class Server:
     parts: Callable[[], dict[str, list[int]]]
     house: House | None = None
 
-    def cost(self, times: int, rounds: int, work: Callable[[], None]) -> dict[str, float]:
-        """ms of processor time of each part for one of `times`; the least of the rounds."""
+    def cost(self, rounds: int, work: Callable[[], int]) -> dict[str, float]:
+        """ms of processor time of each part for one of those that `work` says went well; the least of the
+        rounds."""
         found = dict.fromkeys(self.parts(), float("inf"))
         for _ in range(rounds):
             before = {part: cpu(pids) for part, pids in self.parts().items()}
-            work()
+            times = work()
             time.sleep(BEHIND)
             for part, pids in self.parts().items():
-                found[part] = min(found[part], (cpu(pids) - before[part]) / times * 1000)
+                found[part] = min(found[part], (cpu(pids) - before[part]) / max(times, 1) * 1000)
         return found
 
 
