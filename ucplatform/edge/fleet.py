@@ -83,6 +83,7 @@ class Fleet:
         self._missing: dict[str, float] = {}
         self._server: asyncio.Server | None = None
         self._task: asyncio.Task[None] | None = None
+        self._stopping = False
 
     # -- life --------------------------------------------------------------------------------------
 
@@ -94,6 +95,7 @@ class Fleet:
         self._task = asyncio.get_running_loop().create_task(self._run(), name="fleet")
 
     async def stop(self) -> None:
+        self._stopping = True
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
@@ -114,7 +116,7 @@ class Fleet:
     async def _run(self) -> None:
         available, redis = True, connect(self._redis_url)
         try:
-            while True:
+            while not self._stopping:  # redis-py may make a TimeoutError of our cancellation
                 try:
                     await self._meet(await self._announce(redis))
                     available = True
@@ -123,7 +125,8 @@ class Fleet:
                         log.warning("fleet-away", error=error)
                     available = False
                 self._look_after()
-                await asyncio.sleep(ANNOUNCE_SECONDS)
+                if not self._stopping:
+                    await asyncio.sleep(ANNOUNCE_SECONDS)
         finally:
             await redis.aclose()
 
