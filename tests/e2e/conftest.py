@@ -12,6 +12,7 @@ from playwright.sync_api import Playwright, sync_playwright
 from tests.e2e.baresip import Account, Baresip
 from tests.e2e.chromium import Browsers, Chromium
 from tests.e2e.instance import Instance, Person
+from tests.e2e.scenarios import Played, Stage, chosen
 from tests.e2e.softphone import Softphone
 from tests.ports import PortBlock
 
@@ -80,6 +81,18 @@ def instance(ports: PortBlock) -> Iterator[Instance]:
     started = Instance(ports)
     yield started
     started.stop()
+
+
+@pytest.fixture(scope="module")
+def played(
+    request: pytest.FixtureRequest,
+    instance: Instance,
+    ports: PortBlock,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> dict[str, Played]:
+    """What came of each row that is asked for."""
+    stage = Stage(instance, ports, tmp_path_factory.mktemp("stage"))
+    return stage.play(chosen(request.session.items, request.module))
 
 
 @pytest.fixture

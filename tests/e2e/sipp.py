@@ -76,6 +76,11 @@ class Sipp:
         """Until its port is taken: a call before that would find nobody."""
         until(lambda: not is_free(self.port), seconds, f"SIPp on port {self.port}")
 
+    @property
+    def code(self) -> int | None:
+        """Exit code, 0 when all calls went as the scenario says; None while it runs."""
+        return self._child.code
+
     def wait(self) -> Outcome:
         """Until all calls are done, or its own time limit."""
         self._child.wait(self._seconds + 20)
