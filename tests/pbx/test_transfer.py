@@ -345,3 +345,17 @@ def test_a_cancelled_reinvite_of_the_past_does_no_harm_to_a_transfer(bench):
     bench.feed(Cancelled(request("CANCEL", "x"), "leg1"))
     bench.feed(Timeout("glare"))
     assert bench.call.transfer is not None and not bench.of(AskMedia)
+
+
+def test_nobody_is_asked_anything_new_while_a_transfer_rings(bench):
+    """The offer would be forgotten when the new peer comes, or end the call where the referrer has left."""
+    carol_rings(bench)
+    bench.in_dialog("leg2", "INVITE", sdp(20, direction="sendonly", version=2))
+    assert bench.said().status == 491
+    bench.in_dialog("leg1", "BYE")
+    bench.in_dialog("leg2", "UPDATE", sdp(20, direction="sendonly", version=2))
+    assert bench.said().status == 491
+    bench.later(900, "refresh:leg2")
+    assert bench.timers() == {"refresh:leg2": 5.0} and bench.call.exchange is None
+    carol_answers(bench)
+    assert bench.asked("reoffer")["from-tag"] == "leg3" and bench.call.exchange.key is None

@@ -127,7 +127,7 @@ def timeout(call: Call, event: Timeout, now: float) -> None:
         return
     if now >= leg.timer.ends:
         end(call, now, SESSION_EXPIRED, leg.role)
-    elif leg.timer.ours and (leg.lost or call.exchange is not None):
+    elif leg.timer.ours and (leg.lost or _busy(call)):
         call.timer(event.name, AGAIN)
     elif leg.timer.ours:
         _refresh(call, leg, now)
@@ -135,12 +135,16 @@ def timeout(call: Call, event: Timeout, now: float) -> None:
         call.timer(event.name, leg.timer.ends - now + 0.1)
 
 
+def _busy(call: Call) -> bool:
+    return call.exchange is not None or call.transfer is not None
+
+
 def _refresh(call: Call, leg: Leg, now: float) -> None:
     """By UPDATE without a body where the peer knows it (section 7.4), else by what we said last. A peer that
     takes it up and says no more has time until the session is over (section 10)."""
     assert leg.dialog is not None
     by_update = "UPDATE" in leg.methods
-    if not by_update and call.exchange is not None:
+    if not by_update and _busy(call):
         call.timer(f"refresh:{leg.id}", AGAIN)
         return
     leg.dialog, request = leg.dialog.request(

@@ -65,6 +65,9 @@ def _refusal(call: Call, leg: Leg, event: InDialog) -> Refusal | None:
     if call.state != "talking":
         # The offer of its INVITE has no answer yet (RFC 3311 5.2), or ours to it has none.
         return _later(call) if leg.role == "caller" else (491, None, ())
+    if call.transfer is not None:
+        # The side that would be asked is about to go, or has gone; who comes is told all there is by then.
+        return 491, None, ()
     exchange = call.exchange
     if exchange is not None and not reoffer.gives_way(call, leg):
         theirs = exchange.source == leg.id and exchange.key is not None
