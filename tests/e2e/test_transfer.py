@@ -1,0 +1,37 @@
+"""A telephone hands its call to somebody else; the two who are left hear each other."""
+
+from tests.e2e.conftest import MakePhone
+from tests.e2e.instance import Instance
+
+
+def test_a_phone_transfers_its_call(make_phone: MakePhone, instance: Instance):
+    alice = make_phone(instance.take_person(web=False), frequency=440)
+    bob = make_phone(instance.take_person(web=False), frequency=700)
+    carol = make_phone(instance.take_person(web=False), frequency=1000)
+    alice.dial(bob.account.number)
+    bob.wait_ringing()
+    bob.answer()
+    bob.wait_hears(440)
+    alice.command("transfer", f"sip:{carol.account.number}@{alice.account.server}")
+    carol.wait_ringing()
+    carol.answer()
+    alice.wait_ended()
+    bob.wait_hears(1000)
+    carol.wait_hears(700)
+    carol.hang_up()
+    bob.wait_ended()
+
+
+def test_a_transfer_to_nobody_leaves_the_call_as_it_was(make_phone: MakePhone, instance: Instance):
+    alice = make_phone(instance.take_person(web=False), frequency=440)
+    bob = make_phone(instance.take_person(web=False), frequency=700)
+    alice.dial(bob.account.number)
+    bob.wait_ringing()
+    bob.answer()
+    bob.wait_hears(440)
+    since = alice.mark()
+    alice.command("transfer", f"sip:99999@{alice.account.server}")
+    assert alice.wait_event("TRANSFER_FAILED", since=since)
+    bob.wait_hears(440)
+    alice.hang_up()
+    bob.wait_ended()
