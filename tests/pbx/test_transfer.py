@@ -7,7 +7,16 @@ import pytest
 from tests.pbx.lab import HOUSE, Bench, binding, request, sdp
 from ucplatform.pbx.call import Call
 from ucplatform.pbx.commands import Acknowledge, AskMedia, CancelInvite, Claim, Respond, SendRequest
-from ucplatform.pbx.inputs import Cancelled, GivenAway, MediaFailed, NoReply, ReferIn, ReplaceIn, Timeout
+from ucplatform.pbx.inputs import (
+    Cancelled,
+    GivenAway,
+    MediaFailed,
+    NoReply,
+    ReferIn,
+    ReplaceIn,
+    Restored,
+    Timeout,
+)
 from ucplatform.pbx.ports import Account
 from ucplatform.pbx.routing import NO_SUCH_CALL, UNKNOWN, ToApplication, ToExtension
 from ucplatform.sip import fields
@@ -359,3 +368,16 @@ def test_nobody_is_asked_anything_new_while_a_transfer_rings(bench):
     assert bench.timers() == {"refresh:leg2": 5.0} and bench.call.exchange is None
     carol_answers(bench)
     assert bench.asked("reoffer")["from-tag"] == "leg3" and bench.call.exchange.key is None
+
+
+@pytest.mark.parametrize(("referrer", "kept"), [("leg1", "leg2"), ("leg2", "leg1")])
+def test_a_restart_of_the_edge_lets_go_who_waits_for_a_transfer(bench, referrer, kept):
+    carol_rings(bench, referrer)
+    bench.in_dialog(referrer, "BYE")
+    stored = json.loads(json.dumps(bench.call.to_json()))
+    assert [party["extension"] for party in stored["parties"]] == ["201" if kept == "leg2" else "200"]
+    bench.call = Call.from_json(stored, HOUSE)
+    bench.feed(Restored())
+    assert [c.leg for c in bench.of(SendRequest)] == [kept] and bench.sent(kept, "BYE")
+    bench.engine("delete")
+    assert bench.record["result"] == "answered"

@@ -190,8 +190,8 @@ class Call:
         """What survives a restart of the edge, and what the page asks for when it comes back (`parties`).
 
         Of a call that is over all legs: its record may still be unwritten."""
-        over = self.state == "over"
-        legs = [leg for leg in self.legs.values() if over or leg.stored]
+        over, ends = self.state == "over", (self.caller_id, self.callee_id)
+        legs = [leg for leg in self.legs.values() if over or leg.stored or leg.id in ends]
         return {
             "id": self.id,
             "edge": self.house.edge_id,
@@ -212,7 +212,7 @@ class Call:
             "media": self.media,
             "legs": [leg.to_json() for leg in legs],
             "gone": [leg.to_json() for leg in self.gone],
-            "parties": [] if over else [party for leg in legs if (party := self._party(leg))],
+            "parties": [] if over else [party for leg in legs if leg.stored and (party := self._party(leg))],
         }
 
     def _party(self, leg: Leg) -> dict[str, Any] | None:
