@@ -34,7 +34,7 @@ ROWS = rows(
     R("caller_loses_an_ack", ("callee_answers",), by="caller", transports=UDP),
     R("caller_talks", ("callee_repeats_its_answer",), by="caller", transports=TCP),
     R("caller_hangs_up_instead_of_an_ack", ("callee_answers",), by="caller"),
-    R("caller_holds_too_late", ("callee_hangs_up_at_a_hold",), by="callee"),
+    R("caller_holds_too_late", ("callee_hangs_up_at_a_hold",), by="callee", transports=UDP),
     R("caller_hangs_up_during_its_hold", ("callee_thinks_about_a_hold",), by="caller"),
     R("caller_tries_to_hold_again", ("callee_holds_at_the_same_time",), by="caller"),
     R("caller_takes_its_hold_back", ("callee_is_spared_a_hold",), by="caller"),
@@ -50,7 +50,7 @@ ROWS = rows(
     R("caller_meets_a_decline", ("callee_declines_after_a_while", "callee_rings"), "declined", fork=True),
     R("caller_talks", ("callee_rings_twice",), by="caller"),
     R("caller_talks", ("callee_answers_twice",), by="caller"),
-    # REFER and Replaces, RFC 3515, 5589, 3891
+    # REFER and Replaces, RFC 3515, 5589, 3891; not where SIPp reads two messages before it answers one
     R(
         "caller_transfers_blind",
         ("callee_is_transferred", "callee_is_called_by_transfer"),
@@ -63,20 +63,20 @@ ROWS = rows(
         by="caller",
         transports=UDP,
     ),
-    R("caller_transfers_in_vain", ("callee_answers", "callee_is_busy"), by="caller"),
+    R("caller_transfers_in_vain", ("callee_answers", "callee_is_busy"), by="caller", transports=UDP),
     R(
         "caller_transfers_without_a_word",
         ("callee_is_transferred", "callee_is_called_by_transfer"),
         transports=UDP,
     ),
-    R("caller_transfers_to_nobody", ("callee_answers",), by="caller"),
+    R("caller_transfers_to_nobody", ("callee_answers",), by="caller", transports=UDP),
     R(
         "caller_transfers_after_asking",
         ("callee_is_given_away", "callee_is_asked_and_connected"),
         records=2,
         transports=UDP,
     ),
-    R("caller_takes_its_call_elsewhere", ("callee_talks_on",), by="callee"),
+    R("caller_takes_its_call_elsewhere", ("callee_talks_on",), by="callee", transports=UDP),
     # methods within a call
     R("caller_presses_a_key", ("callee_answers",), by="caller"),
     R("caller_presses_a_plain_key", ("callee_answers",), by="caller"),
