@@ -83,14 +83,13 @@ class Attacker:
 def test_300000_mutated_datagrams_leave_a_caller_served_and_no_memory_behind(house: House, tmp_path: Path):
     called, calling = house.crowd(10), house.crowd(10)
     pairs = [(a, b.number) for a, b in zip(calling, called, strict=True)]
-    port = house.sign_in(tmp_path, called)
     attacker = Attacker(house)
     try:
         attacker.shower(WARM_UP)
-        good_calls(house, tmp_path / "warm", pairs, port, attacker, 20)
+        good_calls(house, tmp_path / "warm", called, pairs, attacker, 20)
         before = settled(house)
         attacker.sent = 0
-        good_calls(house, tmp_path / "shower", pairs, port, attacker, DATAGRAMS)
+        good_calls(house, tmp_path / "shower", called, pairs, attacker, DATAGRAMS)
         assert attacker.sent == DATAGRAMS
     finally:
         attacker.close()
@@ -109,12 +108,12 @@ def edge_memory(house: House) -> float:
 def good_calls(
     house: House,
     directory: Path,
+    called: list[Person],
     pairs: list[tuple[Person, str]],
-    port: int,
     attacker: Attacker,
     datagrams: int,
 ) -> None:
-    """Calls one after the other, all of which go well, for as long as the shower lasts."""
+    """Sign-ins and calls, all of which go well, for as long as the shower lasts."""
     shower = threading.Thread(target=attacker.shower, args=(datagrams,), daemon=True)
     sent, rounds = attacker.sent, 0
     shower.start()
@@ -122,6 +121,7 @@ def good_calls(
         count = 10 * CALLS_A_SECOND
         place = directory / str(rounds)
         place.mkdir(parents=True)
+        port = house.sign_in(place, called)  # a registration lasts ten minutes
         with (
             house.callees(place / "callee", port, count, "callee_answers") as answering,
             house.caller(place / "caller", pairs, count, "caller_talks", CALLS_A_SECOND) as asking,
@@ -129,6 +129,7 @@ def good_calls(
             asking.wait().assert_all(count)
             answering.wait().assert_all(count)
         rounds += 1
+        print(f"{attacker.sent} datagrams, {rounds * count} good calls, edge {edge_memory(house):.1f} MiB")
     assert attacker.sent == sent + datagrams, "the edge fell silent"
 
 
