@@ -177,6 +177,15 @@ async def test_a_bye_reaches_a_telephone_whose_connection_is_gone(room):
     assert room.far.sent[-1][0].method == "BYE" and room.far.dialled == [("192.0.2.20", 5066)]
 
 
+async def test_a_bye_that_goes_out_when_the_call_is_forgotten_leaves_nothing_behind(room):
+    call = room.talk(binding(flow=tcp_flow("tcp-1")))
+    room.far.closed.add("tcp-1")
+    room.calls.feed(call, HangUp("ended_by_house"))
+    room.calls.feed(call, MediaDone("delete", {}))
+    await asyncio.gather(*room.calls._dials)
+    assert room.far.sent[-1][1].id == "tcp-new" and not len(room.calls._index) and not room.calls.calls
+
+
 async def test_nobody_is_dialled_whose_contact_is_not_where_the_device_came_from(room):
     room.far.closed.add("tcp-1")
     call = room.dial(binding(host=99, flow=tcp_flow("tcp-1")))

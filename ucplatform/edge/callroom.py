@@ -374,7 +374,8 @@ class CallRoom:
         hop = request.routes[0].uri if request.routes else request.uri
         try:
             leg.flow = await self._reach(leg, hop)
-            self._watch(call)
+            if call.id in self.calls:  # else it is a BYE behind everything, and nobody would clear the index
+                self._watch(call)
         except (OSError, ValueError) as error:
             log.warning("device-not-reached", call=call.id, device=str(hop), error=error)
             self.feed(call, NoReply(leg.id, purpose, 503))
