@@ -55,6 +55,19 @@ def test_too_brief_is_423():
     assert caught.value.status == 423
 
 
+def test_more_contacts_than_an_extension_may_have_are_not_even_compared():
+    """Each is held against each: 500 in one REGISTER took half a second."""
+    known = Registrar()
+    register(known, *(f"<sip:200@192.0.2.{n}>" for n in range(MAX_BINDINGS)))
+    with pytest.raises(ParseError) as caught:
+        register(known, *(f"<sip:{n}@b>;expires=5" for n in range(2 * MAX_BINDINGS + 1)), call_id="many")
+    assert caught.value.status == 403, "not the 423 of the first of them"
+    former = [f"<sip:200@192.0.2.{n}>;expires=0" for n in range(MAX_BINDINGS)]
+    later = [f"<sip:200@192.0.3.{n}>" for n in range(MAX_BINDINGS)]
+    register(known, *former, *later, call_id="moved")
+    assert len(known.devices("200", 1000.0)) == MAX_BINDINGS
+
+
 def test_removal_of_one_and_of_all():
     registrar = Registrar()
     register(registrar, "<sip:200@192.0.2.10>", "<sip:200@192.0.2.11>")
@@ -166,3 +179,10 @@ def test_behind_a_proxy_a_device_is_reached_through_it():
     _, other = register(registrar, "<sip:200@10.9.9.9>", flow=flow, via=via, call_id="nat")
     assert [b.flow for b in fresh + other] == [flow, flow]
     assert [b.behind_nat for b in fresh + other] == [False, True]
+
+
+@pytest.mark.parametrize("rport", ["\u00b2", "99999999", "x", ""])
+def test_a_port_that_is_none_does_no_harm(rport):
+    """int() does not know every digit that str.isdigit() does."""
+    via = f"SIP/2.0/UDP 192.0.2.1;branch=z9hG4bKp, SIP/2.0/UDP 10.0.0.5;branch=z9hG4bK1;rport={rport}"
+    assert register(Registrar(), "<sip:200@10.0.0.5>", via=via)[1]

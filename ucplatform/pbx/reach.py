@@ -76,8 +76,9 @@ def _seen(via: Via, flow: Flow, proxied: bool) -> Address:
     """Where the device's own request came from, as far as anybody in the chain knows."""
     if not proxied or flow.source is not None:
         return flow.peer
-    port = via.rport or ""
-    return via.received or via.host, int(port) if port.isdigit() and len(port) < 6 else via.port or 5060
+    text = via.rport or ""
+    port = int(text) if text.isascii() and text.isdigit() and len(text) < 6 else via.port or 5060
+    return via.received or via.host, port
 
 
 def _to_proxy(flow: Flow, path: tuple[str, ...]) -> Flow:

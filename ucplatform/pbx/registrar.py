@@ -186,6 +186,8 @@ class Registrar:
             for binding in mine.values():
                 _in_order(binding, request)
             mine = {}
+        if len(request.contacts) > 2 * MAX_BINDINGS:  # each is held against each: as many new as old ones
+            raise ParseError("Too many devices for one extension", status=403)
         supported = request.supported
         path = path_of(request)
         fresh = []
