@@ -12,7 +12,7 @@ ROWS = rows(
     R("caller_talks", ("callee_rings_then_answers",), cause="normal", by="caller"),
     R("caller_is_hung_up", ("callee_hangs_up",), cause="normal", by="callee"),
     R("caller_hears_why_it_ended", ("callee_hangs_up",), cause="normal", by="callee"),
-    R("caller_is_answered_and_left", ("callee_hangs_up_before_the_ack",), "", by="callee"),
+    R("caller_is_answered_and_left", ("callee_hangs_up_before_the_ack",), cause="normal", by="callee"),
     R("caller_cancels", ("callee_rings",), "cancelled", "cancelled", "caller"),
     R("caller_meets_busy", ("callee_is_busy",), "busy", "busy"),
     R("caller_meets_busy", ("callee_refuses_without_a_tag",), "busy", "busy"),
@@ -25,6 +25,8 @@ ROWS = rows(
     R("caller_meets_not_found", ("callee_knows_no_such_user",), "unavailable", "callee_offline"),
     R("caller_finds_nobody_in", ("callee_has_moved",), "failed", "sip_302"),
     R("caller_finds_nobody_in", ("callee_asks_for_credentials",), "failed", "sip_401"),
+    R("caller_talks", ("callee_sends_callers_on", "callee_hears_who_sent_it"), by="caller"),
+    R("caller_hides_its_number", ("callee_does_not_learn_who_calls",), by="caller"),
     R("caller_is_told_to_use_another_phone", (), "failed", "emergency", called="112"),
     R("caller_makes_a_slip_in_its_offer", (), "failed", "bad_request", called="*43"),
 )
