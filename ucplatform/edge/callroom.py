@@ -176,8 +176,8 @@ class CallRoom:
         if (
             leg is None
             or leg.local_tag != local_tag
-            or leg.dialog is None
-            or leg.dialog.remote_tag != remote_tag
+            or (leg.dialog is None and not leg.ring_tag)
+            or leg.remote_tag != remote_tag
         ):
             return None
         return call, leg

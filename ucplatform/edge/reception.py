@@ -165,7 +165,7 @@ class Reception:
             return
         join = fields.join(request)
         if join is not None:
-            self._join(event, granted, join)
+            self._refuse_join(event, granted, join)
             return
         if request.replaces is not None:
             self._replace(event, granted)
@@ -203,13 +203,13 @@ class Reception:
         elif found[1].extension != granted.account.number:
             _refuse("foreign-replaces", event, username=granted.account.number)
             self._answer(event, 403)
-        elif replaces.early_only:
+        elif replaces.early_only and found[1].state == "up":
             self._answer(event, 486)
         else:
             call, leg = found
             self._calls.feed(call, ReplaceIn(event.key, event.request, event.flow, granted.account, leg.id))
 
-    def _join(self, event: RequestReceived, granted: Granted, join: Join) -> None:
+    def _refuse_join(self, event: RequestReceived, granted: Granted, join: Join) -> None:
         """We mix nothing: a dialog that is there cannot be joined (RFC 3911 section 4)."""
         found = self._calls.dialog(join.call_id, join.to_tag, join.from_tag)
         if event.request.replaces is not None:

@@ -65,11 +65,11 @@ def _won(call: Call, leg: Leg, response: Response, now: float) -> None:
     if body is None:
         end(call, now, NO_CODEC, "server")
         return
-    _let_others_go(call)
+    let_others_go(call)
     if call.delayed:
         delayed.answered_with_offer(call, leg, body)
     elif body == leg.session.received and call.early and call.caller.session.sent:
-        _up(call, call.caller.session.sent, now)
+        up(call, call.caller.session.sent, now)
     else:
         leg.session.received = body
         call.ask("answer", mediaplan.answer(call.id, call.caller, leg, body))
@@ -83,7 +83,8 @@ def _answered_with(response: Response, early: str) -> str | None:
         return None
 
 
-def _let_others_go(call: Call) -> None:
+def let_others_go(call: Call) -> None:
+    """Somebody has won: whatever else rings is told so."""
     for other in call.devices:
         if other.pending:
             asked = other.state != "awaiting"
@@ -126,7 +127,7 @@ def answer_ready(call: Call, event: MediaDone, now: float) -> None:
         return
     caller = call.caller
     if call.promised:
-        _up(call, "", now)
+        up(call, "", now)
         if not caller.session.same_sent(event.reply["sdp"]):
             # What was promised reliably has changed: the caller is told when its ACK is here.
             call.owed, call.exchange = call.callee_id, Exchange(caller.id, call.callee_id, "ack")
@@ -134,10 +135,11 @@ def answer_ready(call: Call, event: MediaDone, now: float) -> None:
     body = caller.session.describe(event.reply["sdp"], caller.flow.local[0])
     if event.ref == "terminate":
         call.ask("attach", mediaplan.attach_application(call.id, caller, call.application))
-    _up(call, body, now)
+    up(call, body, now)
 
 
-def _up(call: Call, body: str, now: float) -> None:
+def up(call: Call, body: str, now: float) -> None:
+    """The caller's 200: they talk."""
     caller = call.caller
     if call.rang is None and call.application:
         call.rang = now
@@ -162,6 +164,6 @@ def _up(call: Call, body: str, now: float) -> None:
 
 
 def answer_refused(call: Call, event: MediaFailed, now: float) -> None:
-    if event.ref in ("answer", "terminate", "counter"):
+    if event.ref in ("answer", "terminate", "counter", "pickup", "pickup-caller"):
         call.do(Note("media-failed", call.callee_id or None, {"reason": event.reason}))
         end(call, now, engine_outcome(event.reason), "server")

@@ -36,6 +36,14 @@ def unheld(body: str) -> str:
     return str(session)
 
 
+def codecs(body: str) -> list[str]:
+    """What a side can hear, so that another leg is answered with the same codec where it has it."""
+    for part in sdp.parse(body).media:
+        if part.kind == "audio":
+            return [codec.name for codec in part.codecs]
+    return []
+
+
 @dataclass(slots=True)
 class Session:
     """The o= line is ours alone: one id per dialog, version + 1 only when the body changes (RFC 3264
@@ -119,6 +127,8 @@ class Leg:
     timer: SessionTimer = field(default_factory=SessionTimer)
     #: by To tag: the early dialogs that wanted a PRACK, and the description each has sent (RFC 3262)
     early: dict[str, tuple[Dialog, str]] = field(default_factory=dict)
+    #: To tag of its last 180 or 183: its early dialog, which Replaces may name
+    ring_tag: str = ""
     stats: dict[str, Any] = field(default_factory=dict)
     path: tuple[str, ...] = ()
     spares: tuple[Binding, ...] = ()
@@ -146,6 +156,11 @@ class Leg:
         return replace(
             self, session=replace(self.session), timer=replace(self.timer), early={}, stats={}, key=None
         )
+
+    @property
+    def remote_tag(self) -> str:
+        """Its tag in our dialog, which may be an early one; "" where there is none."""
+        return self.dialog.remote_tag if self.dialog else self.ring_tag
 
     def learn(self, message: Request | Response) -> None:
         """What the device can do, from its INVITE, UPDATE or 2xx; a message that says nothing changes

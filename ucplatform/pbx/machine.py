@@ -9,7 +9,17 @@ from typing import Any
 from ucplatform.pbx import answer, ending, progress, setup
 from ucplatform.pbx.call import Call
 from ucplatform.pbx.commands import Command
-from ucplatform.pbx.features import delayed, grace, redirect, refresh, reoffer, requests, takeover, transfer
+from ucplatform.pbx.features import (
+    delayed,
+    grace,
+    pickup,
+    redirect,
+    refresh,
+    reoffer,
+    requests,
+    takeover,
+    transfer,
+)
 from ucplatform.pbx.inputs import (
     AckIn,
     AckMissing,
@@ -95,6 +105,11 @@ _NO_MEDIA: dict[str, Handler] = {
 }
 
 
+def _answering_media(call: Call, event: MediaDone, now: float) -> None:
+    handler: Handler = pickup.media_done if event.ref in pickup.QUESTIONS else answer.answer_ready
+    handler(call, event, now)
+
+
 def _talking_timeout(call: Call, event: Timeout, now: float) -> None:
     _TIMEOUTS.get(event.name.partition(":")[0], grace.timeout)(call, event, now)
 
@@ -124,6 +139,7 @@ TABLE: dict[tuple[str, type], Handler] = {
     ("ringing", Reply): answer.device_replied,
     ("ringing", NoReply): answer.device_silent,
     ("ringing", NumberFound): redirect.found,
+    ("ringing", ReplaceIn): pickup.pick_up,
     ("ringing", Cancelled): ending.caller_cancelled,
     ("ringing", InDialog): requests.in_dialog,
     ("ringing", Timeout): _ringing_timeout,
@@ -133,7 +149,7 @@ TABLE: dict[tuple[str, type], Handler] = {
     ("ringing", LegMoved): grace.leg_moved,
     ("ringing", HangUp): ending.hang_up,
     # a device has won, the engine prepares the caller's answer
-    ("answering", MediaDone): answer.answer_ready,
+    ("answering", MediaDone): _answering_media,
     ("answering", MediaFailed): answer.answer_refused,
     ("answering", Reply): answer.device_replied,
     ("answering", NoReply): answer.device_silent,

@@ -27,7 +27,7 @@ def heard(call: Call, leg: Leg, response: Response, now: float) -> None:
     Asterisk does it; the one that answers counts."""
     if response.status == 100 or not leg.pending:
         return
-    body = _described(response)
+    body, leg.ring_tag = _described(response), response.to_tag or ""
     if fields.reliable(response):
         _acknowledge(call, leg, response, body)
     first = call.rang is None

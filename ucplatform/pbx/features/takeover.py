@@ -10,7 +10,7 @@ from ucplatform.pbx.exchange import Exchange
 from ucplatform.pbx.features import refresh
 from ucplatform.pbx.inputs import MediaDone, MediaFailed, ReplaceIn
 from ucplatform.pbx.invite import bye, description
-from ucplatform.pbx.leg import Leg
+from ucplatform.pbx.leg import Leg, codecs
 from ucplatform.pbx.outcome import Outcome
 from ucplatform.sip.dialog import Dialog
 from ucplatform.sip.errors import ParseError
@@ -52,21 +52,13 @@ def take_over(call: Call, event: ReplaceIn, now: float) -> None:
     call.legs[leg.id] = leg
     peer = call.peer(old)
     call.exchange = Exchange(old.id, leg.id, "takeover", event.key, request)
-    prefer = _codecs(peer.session.received) if peer else None
+    prefer = codecs(peer.session.received) if peer else None
     call.ask("takeover", mediaplan.terminate(call.id, call.house, leg, leg.session.received, prefer))
 
 
 def refuse(call: Call, event: ReplaceIn) -> None:
     """Only a call that is up can be taken over (RFC 3891 section 3: an ended or ringing one is a 481)."""
     call.do(Respond(event.key, make_response(event.request, 481)))
-
-
-def _codecs(body: str) -> list[str]:
-    """What the peer can hear, so that the new leg is answered with the same codec where it has it."""
-    for part in sdp.parse(body).media:
-        if part.kind == "audio":
-            return [codec.name for codec in part.codecs]
-    return []
 
 
 def media_done(call: Call, event: MediaDone, now: float) -> None:
