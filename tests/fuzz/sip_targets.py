@@ -11,6 +11,7 @@ from typing import Any
 from tests.fuzz.samples import BODIES, HEADERS
 from tests.fuzz.target import Target
 from ucplatform import sip
+from ucplatform.edge.link import GREETING_LONGEST, Greeting, LinkError
 from ucplatform.edge.masking import mask
 from ucplatform.sip import fields, grammar, multipart
 from ucplatform.sip.commands import PassUp, RequestReceived, Send, SetTimer
@@ -45,6 +46,20 @@ BODY_WORDS = (
     b"\r\n\r\n", b"Content-Type: application/sdp\r\n", b"c: multipart/mixed;boundary=y\r\n", b"e: gzip\r\n",
     b"Content-Disposition: session;handling=optional\r\n", b"Content-Transfer-Encoding: base64\r\n",
 )  # fmt: skip
+GREETING_WORDS = (
+    b"{",
+    b"}",
+    b"[",
+    b'"',
+    b"\\ud800",
+    b"null",
+    b"1e999",
+    b"NaN",
+    b"\xff\xfe",
+    b",",
+    b":",
+    b"\0",
+)
 FLOW = Flow.udp(("192.0.2.1", 5060), ("192.0.2.9", 5062))
 HEAD = b"REGISTER sip:lab.example SIP/2.0\r\nVia: SIP/2.0/UDP a;branch=z9hG4bKx\r\nAuthorization: "
 
@@ -248,6 +263,12 @@ class Peer:
             self._carry_out(self._endpoint.respond(event.key, answer, self._now))
 
 
+def greeting(data: bytes) -> None:
+    """What an edge says first to another, before either has proved anything."""
+    found = Greeting.parse(data)
+    assert Greeting.parse(found.to_bytes()) == found
+
+
 def header_values() -> tuple[bytes, ...]:
     """Every header value of the messages that can be read: what typed headers look like in traffic."""
     found: set[str] = set()
@@ -277,6 +298,11 @@ def targets() -> Iterator[Target]:
     yield Target("sip-authorization", credentials(), own, seeds_of("Credentials"), WORDS)
     yield Target("sip-lists", lists, own, header_values(), WORDS)
     yield Target("sip-uri-equality", equality, own, pairs, WORDS)
+    first = (
+        Greeting("e1", "1700000000", "abcdef").to_bytes(),
+        b'{"edge": "\\u00e9", "life": "1", "nonce": "x"}',
+    )
+    yield Target("link-greeting", greeting, (LinkError,), first, GREETING_WORDS, GREETING_LONGEST)
     for typed in TYPES:
         name = typed.__name__
         yield Target(f"sip-{name.lower()}", value(typed), own, seeds_of(name), WORDS)
