@@ -1,6 +1,7 @@
 """Who is let in, who gets silence, and who is told to come again later."""
 
 from dataclasses import replace
+from itertools import product
 
 import pytest
 
@@ -25,6 +26,8 @@ class House:
         self.registered: set[tuple[str, str]] = set()
         self.served: set[tuple[str, ...]] = set()
         self.proxies: set[str] = set()
+        self.answers = False
+        self.in_dialog = True
 
     def trusts(self, host):
         return host in self.proxies
@@ -35,8 +38,14 @@ class House:
     def is_registered(self, number, flow):
         return (number, flow.id) in self.registered
 
+    def is_in_dialog(self, request):
+        return self.in_dialog
+
     def claims(self, request):
         return request.from_.uri.username
+
+    def is_answer(self, request, peer):
+        return self.answers
 
     def house(self):
         return HOUSE
@@ -71,11 +80,10 @@ def wire(method="INVITE", **more) -> bytes:
 
 def test_a_banned_account_gets_silence_with_and_without_credentials(porter):
     guess(porter)
-    for extra in ((), CREDENTIALS):
-        for method in ("REGISTER", "INVITE", "OPTIONS"):
-            assert ignored(porter, request(method, "201", user="200", extra=extra)), (method, extra)
-            assert not ignored(porter, request(method, "201", user="202", extra=extra))
-            assert not ignored(porter, request(method, "201", user="200", extra=extra), phone_flow(10))
+    for now, (extra, method) in enumerate(product(((), CREDENTIALS), ("REGISTER", "INVITE", "OPTIONS"))):
+        for user, flow, silence in (("200", ATTACKER, 1), ("202", ATTACKER, 0), ("200", phone_flow(10), 0)):
+            message = request(method, "201", user=user, extra=extra)
+            assert ignored(porter, message, flow, 100.0 + 5 * now) == silence, (method, extra, user)
 
 
 def test_the_phone_that_is_registered_over_its_flow_goes_on(porter, house):
@@ -145,11 +153,30 @@ def test_strangers_have_a_share_and_who_signs_in_gets_it_back(porter, house):
         assert not ignored(porter, request("REGISTER", "200"))
         assert not ignored(porter, request("REGISTER", "200", extra=CREDENTIALS))
         porter.signed_in(ATTACKER, "200")
-    assert [ignored(porter, request("REGISTER", "200")) for _ in range(6)] == [False] * 5 + [True]
+    assert [ignored(porter, request("REGISTER", "200"), PHONE) for _ in range(6)] == [False] * 5 + [True]
     assert not porter.hears(ATTACKER, 100.0) and porter.hears(phone_flow(10), 100.0)
+
+
+def test_beyond_the_share_only_those_with_standing_are_heard(porter, house):
+    for _ in range(5):
+        assert not ignored(porter, request("REGISTER", "200", extra=CREDENTIALS))
+    assert ignored(porter, request("REGISTER", "200")), "any credentials are not good ones"
+    assert ignored(porter, request("REGISTER", "200", extra=CREDENTIALS))
+    house.answers = True
     assert not ignored(porter, request("REGISTER", "200", extra=CREDENTIALS))
+    assert ignored(porter, request("REGISTER", "200"))
     house.registered.add(("200", ATTACKER.id))
     assert not ignored(porter, request("REGISTER", "200"))
+    porter.signed_in(PHONE, "201")
+    assert not any(ignored(porter, request("INVITE", "200", user="201"), PHONE) for _ in range(20))
+
+
+def test_requests_for_dialogs_that_are_not_there_have_a_share_too(porter, house):
+    bye = request("BYE", "201", to_tag="b")
+    assert not any(ignored(porter, bye) for _ in range(20))
+    house.in_dialog = False
+    assert [ignored(porter, bye) for _ in range(6)] == [False] * 5 + [True]
+    assert not ignored(porter, request("ACK", "201", to_tag="b"))
 
 
 def test_a_proxy_in_front_has_no_share(porter, house):

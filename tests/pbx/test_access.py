@@ -145,6 +145,16 @@ def test_only_an_answer_to_our_challenge_counts_as_a_guess(gate, username):
     assert not guess(gate, nonce_for(gate, 11), username=username).guess
 
 
+def test_an_answer_to_our_challenge_is_known_by_its_nonce_alone(gate):
+    credentials = authorize(Challenge(REALM, nonce_for(gate, 10)), "INVITE", "sip:x", "200", "wrong", "c", 1)
+    message = request("INVITE", "201", extra=(f"Authorization: {credentials}",))
+    assert gate.is_answer(message, "192.0.2.10", 1000.0) and gate.is_answer(message, "192.0.2.10", 9000.0)
+    assert not gate.is_answer(message, "192.0.2.11", 1000.0)
+    assert not gate.is_answer(request("INVITE", "201"), "192.0.2.10", 1000.0)
+    broken = request("INVITE", "201", extra=("Authorization: Digest x",))
+    assert not gate.is_answer(broken, "192.0.2.10", 1000.0) and gate.claims(broken) == "200"
+
+
 def test_a_late_page_has_not_guessed(gate):
     verdict = answer(gate, "w!200!1!0123456789abcdef!expired-one", "page-pw", flow=page_flow("ws-1"))
     assert isinstance(verdict, Denied) and verdict.why == "wrong-credentials" and not verdict.guess

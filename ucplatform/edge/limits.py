@@ -25,8 +25,8 @@ class Limits:
     receive_buffer: int = 4 * 1024 * 1024
     #: UDP flows kept at hand; forgetting one costs a look at the routing table
     udp_flows: int = 16_384
-    #: what an address may ask for without credentials: so much at once, so much a second from then on. A good
-    #: sign-in gives back what its challenge took, so an office of any size behind one address is not held up
+    #: what an address may ask for without being known: so much at once, so much a second from then on. A good
+    #: sign-in gives back what it and its challenge took: an office of any size passes behind one address
     strangers_burst: float = 3000.0
     strangers_rate: float = 200.0
     #: addresses whose requests are counted; the one not heard of for the longest time is forgotten
@@ -85,7 +85,7 @@ class Admission:
 
 
 class Strangers:
-    """Requests without credentials, by address: a bucket of tokens each.
+    """Requests of those who are not known, by address: a bucket of tokens each.
 
     Datagrams and connections have buckets of their own (`reliable`): anybody can write an address into a
     datagram, and must not be able to shut out those who came by a connection. `now` is monotonic seconds.
@@ -110,10 +110,10 @@ class Strangers:
         return True
 
     def give_back(self, host: str, reliable: bool) -> None:
-        """What a request took was well spent: its sender signed in."""
+        """What a request and the one before it took was well spent: their sender signed in."""
         found = self._buckets.get((host, reliable))
         if found is not None:
-            self._buckets[host, reliable] = (min(found[0] + 1.0, self._burst), found[1])
+            self._buckets[host, reliable] = (min(found[0] + 2.0, self._burst), found[1])
 
     def _left(self, host: str, reliable: bool, now: float) -> float:
         found = self._buckets.get((host, reliable))

@@ -56,8 +56,14 @@ class World(Protocol):
     def is_registered(self, number: str, flow: Flow) -> bool:
         """Whether the extension has a device on this very flow."""
 
+    def is_in_dialog(self, request: Request) -> bool:
+        """Whether a call of ours has the dialog that the request names."""
+
     def claims(self, request: Request) -> str:
         """The account that the sender says to be."""
+
+    def is_answer(self, request: Request, peer: str) -> bool:
+        """Whether its credentials carry a nonce that was given to `peer`."""
 
     def house(self) -> House: ...
 
@@ -120,23 +126,22 @@ class Porter:
 
     def ignores(self, request: Request, flow: Flow, now: float) -> bool:
         """Whether a request gets no answer at all."""
-        if request.to_tag or request.method in ("ACK", "CANCEL"):
+        if request.method in ("ACK", "CANCEL"):
             return False
+        if request.to_tag:
+            return not self._world.is_in_dialog(request) and not self._may_ask(flow, now)
         host = flow.peer[0]
         if self.bans.concerns(host) and self._is_banned(request, flow, host):
             return True
-        if "authorization" in request.headers or "proxy-authorization" in request.headers:
-            return False
-        if self._silent and self._is_strange(request, flow):
+        if self._silent and not has_credentials(request) and self._is_strange(request, flow):
             return True
-        return not self._may_ask(flow, now) and not self._is_known(request, flow)
+        return not self._may_ask(flow, now) and not self._has_standing(request, flow)
 
     def refusal(self, request: Request, flow: Flow) -> Response | None:
         """The 503 for a newcomer whom a glance could not send away, while there is too much to do."""
         if not self.overload.level or request.to_tag or request.method not in FIRST_WORDS:
             return None
-        credentials = "authorization" in request.headers or "proxy-authorization" in request.headers
-        if not self.overload.full(credentials) or request.replaces is not None:
+        if not self.overload.full(has_credentials(request)) or request.replaces is not None:
             return None
         if self._world.serves(server_key(request, request.via)):
             return None
@@ -164,6 +169,13 @@ class Porter:
         host = request.uri.host.strip("[]").lower()
         return host not in (house.domain.lower(), flow.local[0]) and host not in house.interfaces
 
+    def _has_standing(self, request: Request, flow: Flow) -> bool:
+        """Whether more than the share of a stranger is due: somebody has signed in well by this flow, or the
+        request answers a challenge of ours, which nobody can who only writes somebody else's address."""
+        if flow.id in self._at_home or self._is_known(request, flow):
+            return True
+        return has_credentials(request) and self._world.is_answer(request, self.peer(flow))
+
     def _is_known(self, request: Request, flow: Flow) -> bool:
         return self._world.is_registered(request.from_.uri.username or "", flow)
 
@@ -181,7 +193,7 @@ class Porter:
         return subscriber(flow.peer[0])
 
     def signed_in(self, flow: Flow, account: str) -> None:
-        """A request's credentials were good."""
+        """A request's credentials were good: it and the one that was challenged are not counted."""
         self.bans.registered(flow.peer[0], account)
         self._strangers.give_back(subscriber(flow.peer[0]), flow.reliable)
         if flow.id not in self._at_home:
@@ -201,3 +213,8 @@ class Porter:
         """End all bans of an address at once."""
         self.bans.lift(host)
         self._closed.clear()
+
+
+def has_credentials(request: Request) -> bool:
+    """Whether it carries any, good or not."""
+    return "authorization" in request.headers or "proxy-authorization" in request.headers

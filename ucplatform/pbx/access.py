@@ -4,6 +4,7 @@ they may claim."""
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -94,7 +95,7 @@ class Gatekeeper:
         self.offer_sha256 = False
         # Unknown names are checked against this one, so that they take as long to refuse as known ones. So
         # are those that no telephone may use: their empty hash would be a secret that everybody knows.
-        nobody = hashlib.sha256(f"nobody:{realm}:{id(self)}".encode()).hexdigest()
+        nobody = hashlib.sha256(os.urandom(32)).hexdigest()
         self._nobody = _Secret(None, nobody[:32], nobody, nobody)
 
     def check(self, request: Request, flow: Flow, now: float, peer: str = "") -> Granted | Denied:
@@ -137,6 +138,16 @@ class Gatekeeper:
         except ParseError:
             credentials = None
         return credentials.username if credentials is not None else request.from_.uri.username
+
+    def is_answer(self, request: Request, peer: str, now: float) -> bool:
+        """Whether its credentials carry a nonce that was given to `peer`, be it an old one."""
+        try:
+            credentials = self._credentials(request)
+        except ParseError:
+            return False
+        if credentials is None:
+            return False
+        return self._nonces.judge(credentials.nonce, now, peer) is not Verdict.FORGED
 
     def flow_lost(self, flow_id: str) -> None:
         """A page's credential ends with its flow."""

@@ -1,0 +1,128 @@
+"""More calls than the house can carry: it says so early, carries on with what it has, and recovers."""
+
+from __future__ import annotations
+
+import csv
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from tests.e2e.instance import Person
+from tests.e2e.sipp import Sipp, write_rows
+from tests.e2e.stranger import Stranger
+from tests.e2e.wait import until
+from tests.long.house import House
+
+RATES = (80, 120, 160, 200, 250, 300, 350, 400)  # tried one after the other until more brings no more
+TRY_SECONDS, PUSH_SECONDS = 5, 12
+HELD = 20  # calls that are up before, all the while, and after
+HELD_SECONDS = 110
+RECOVERY_SECONDS = 5.0
+CALLEES = 50
+
+
+class Push(NamedTuple):
+    """What came of calls at one rate, a second."""
+
+    offered: float
+    carried: float
+    sent_away: float
+    lost: float
+
+    def __str__(self) -> str:
+        return (
+            f"{self.offered:.0f} calls a second: {self.carried:.0f} carried, {self.sent_away:.0f} sent away, "
+            f"{self.lost:.1f} lost"
+        )
+
+
+class Crowd:
+    """Callers and callees on SIPp; the callees answer for as long as the test lasts."""
+
+    def __init__(self, house: House, directory: Path, stack: ExitStack) -> None:
+        self.house = house
+        self.directory = directory
+        people = house.crowd(2 * CALLEES)
+        self.called, self.calling = people[:CALLEES], people[CALLEES:]
+        self.pairs = [(a.number, a.secret, b.number) for a, b in zip(self.calling, self.called, strict=True)]
+        port = house.sign_in(directory, self.called)
+        answering = Sipp(
+            directory / "callees", house.ports, "callee_answers", calls=1_000_000, port=port,
+            at_once=100_000, seconds=300,
+        )  # fmt: skip
+        self.callees = stack.enter_context(answering)
+        self.callees.wait_listening()
+        self._runs = 0
+
+    def start(self, scenario: str, rate: int, calls: int, *options: str) -> Sipp:
+        self._runs += 1
+        directory = self.directory / f"{scenario}-{self._runs}"
+        rows = write_rows(self.directory / f"rows-{self._runs}.csv", self.pairs)
+        return Sipp(
+            directory, self.house.ports, scenario, calls=calls, rate=rate, at_once=100_000,
+            server=self.house.instance.sip, rows=rows, seconds=180, options=options,
+        )  # fmt: skip
+
+    def push(self, rate: int, seconds: int) -> Push:
+        """Offer so many calls a second; what became of those of that time."""
+        with self.start("caller_pushes", rate, rate * seconds) as sipp:
+            directory = self.directory / f"caller_pushes-{self._runs}"
+            began = time.monotonic()
+            sipp.wait_no_longer(seconds + 12)
+            took = max(time.monotonic() - began - 1.0, seconds)  # the last calls talk, and are hung up
+        last = statistics(directory)[-1]
+        carried, away = (int(last[f"GenericCounter{n}(C)"]) for n in (1, 2))
+        made = int(last["TotalCallCreated"])
+        return Push(made / seconds, carried / took, away / took, (made - carried - away) / seconds)
+
+
+def statistics(directory: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader((directory / "statistics.csv").read_text().splitlines(), delimiter=";"))
+
+
+def best_of(crowd: Crowd) -> Push:
+    """The rate at which most calls are carried."""
+    best = Push(0, 0, 0, 0)
+    for rate in RATES:
+        found = crowd.push(rate, TRY_SECONDS)
+        print(found)
+        if found.carried > best.carried:
+            best = found
+        if found.carried < 0.85 * rate:
+            break
+    return best
+
+
+def recovery(house: House, person: Person) -> float:
+    """Seconds until ten calls in a row are taken at once."""
+    began = time.monotonic()
+    with Stranger(house.instance, person.number) as caller:
+        good, since = 0, began
+        while good < 10:
+            assert time.monotonic() - began < 30, "does not recover"
+            try:
+                caller.call("*43", person)
+                good += 1
+            except (AssertionError, TimeoutError):
+                good, since = 0, time.monotonic()
+    return since - began
+
+
+@pytest.mark.timeout(400)
+def test_at_three_times_what_it_can_carry(house: House, tmp_path: Path, stack: ExitStack, desk: Person):
+    crowd = Crowd(house, tmp_path, stack)
+    held = stack.enter_context(crowd.start("caller_stays", HELD, HELD, "-d", str(HELD_SECONDS * 1000)))
+    until(lambda: house.talking() == HELD, 15, "the calls that stay are up")
+    best = best_of(crowd)
+    pushed = crowd.push(round(3 * best.carried), PUSH_SECONDS)
+    print(f"best: {best}\nthree times as many: {pushed}")
+    seconds = recovery(house, desk)
+    print(f"recovered after {seconds:.1f} s")
+    held.wait().assert_all(HELD)
+    assert seconds <= RECOVERY_SECONDS
+    assert pushed.carried >= 0.8 * best.carried, (best, pushed)
+    log = (house.instance.data / "log" / "edge-1.log").read_text()
+    assert "overloaded" in log and " 500 " not in log
