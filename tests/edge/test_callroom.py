@@ -72,7 +72,7 @@ class FarEnd:
     def call_opened(self, call_id, leg_id, invite):
         pass
 
-    def registered_flow(self, number, instance):
+    def registered_flow(self, number, instance, target):
         return self.registered.get((number, instance))
 
     async def locate(self, uri, transport):

@@ -8,6 +8,7 @@ from tests.pbx.lab import ALICE, HOUSE, binding, page_flow, phone_flow, request
 from ucplatform.edge.devices import Devices
 from ucplatform.edge.probes import Probes
 from ucplatform.edge.store import Store
+from ucplatform.sip.flow import Flow
 
 
 def probed_devices():
@@ -64,6 +65,21 @@ def test_devices_that_register_at_once_are_not_called_on_at_once():
     for n in range(100):
         probes.watch((str(n), "x"), 0.0)
     assert probes.due(19.9) == [] and 20 < len(probes.due(24.0)) < 80 and len(probes.due(28.0)) > 20
+
+
+async def test_a_device_is_found_by_its_name_its_contact_or_its_gruu():
+    devices, _ = probed_devices()
+    old, new = phone_flow(10), Flow("tcp-2", "tcp", ("192.0.2.1", 5060), ("192.0.2.10", 41000))
+    for flow, call_id in ((old, "one"), (new, "two")):
+        again = request("REGISTER", "200", call_id=call_id, extra=("Supported: gruu",))
+        again.headers.set("Contact", '<sip:200@192.0.2.10>;+sip.instance="<urn:uuid:1>"')
+        response, _ = devices.register(again, ALICE, flow, "")
+    gruu = response.contacts[0].param("pub-gruu")
+    for instance, target in (("<urn:uuid:1>", "sip:x@y"), ("", "sip:200@192.0.2.10"), ("", gruu)):
+        assert devices.open_flow("200", instance, target, lambda flow: True) == new
+        assert devices.open_flow("200", instance, target, lambda flow: False) is None
+    for instance, target in (("<urn:uuid:2>", "sip:200@192.0.2.10"), ("", "sip:200@192.0.2.11")):
+        assert devices.open_flow("200", instance, target, lambda flow: True) is None
 
 
 async def test_each_edge_stores_the_devices_that_registered_with_it():

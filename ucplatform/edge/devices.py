@@ -78,10 +78,18 @@ class Devices:
     def of(self, number: str) -> tuple[Binding, ...]:
         return self.registrar.devices(number, time.time())
 
-    def open_flow(self, number: str, instance: str, is_open: Callable[[Flow], bool]) -> Flow | None:
-        """A flow to the device by which it can be reached now, the newest first."""
-        flows = (b.flow for b in reversed(self.of(number)) if b.instance == instance and b.lost_at is None)
-        return next((flow for flow in flows if is_open(flow)), None)
+    def open_flow(
+        self, number: str, instance: str, target: str, is_open: Callable[[Flow], bool]
+    ) -> Flow | None:
+        """A flow by which a device can be reached now, the newest first. It is the device of that instance,
+        or of the Contact `target`, which may be a GRUU of it."""
+        gruu = self.gruu(Uri.parse(target)) if target else None
+        named = self.named(gruu) if gruu is not None else ()
+        for binding in reversed(self.of(number)):
+            same = binding.instance == instance if instance else binding.contact == target
+            if (same or binding in named) and binding.lost_at is None and is_open(binding.flow):
+                return binding.flow
+        return None
 
     def gruu(self, uri: Uri) -> Gruu | None:
         """What a Request-URI says when it is a GRUU: its extension and device (RFC 5627), else None."""
