@@ -104,6 +104,13 @@ def test_the_flow_of_a_guesser_is_not_even_read(porter):
     assert porter.turns_away(data, ATTACKER) is None
 
 
+def test_the_connection_of_a_proxy_is_not_closed_for_one_who_guesses_behind_it(porter, house):
+    house.proxies.add("192.0.2.9")
+    proxy = Flow("tcp-1", "tcp", ("192.0.2.1", 5060), ("192.0.2.9", 40000))
+    guess(porter, flow=proxy.sent_by(("198.51.100.66", 5060)))
+    assert porter.turns_away(b"anything", proxy) is None
+
+
 def test_a_phone_with_a_good_account_and_a_bad_one_is_read(porter):
     porter.signed_in(ATTACKER, "201")
     guess(porter)

@@ -204,7 +204,8 @@ class Porter:
     def failed(self, flow: Flow, account: str, guess: bool) -> None:
         """They were not; `guess` as in pbx.access.Denied."""
         seconds = self.bans.failed(flow.peer[0], account, guess)
-        if seconds and flow.id not in self._at_home:
+        # A connection of a proxy is not its sender's alone.
+        if seconds and flow.source is None and flow.id not in self._at_home:
             self._closed[flow.id] = time.monotonic() + seconds
             if len(self._closed) > FLOWS:
                 self._closed.popitem(last=False)

@@ -108,7 +108,7 @@ class Reception:
             self._porter.failed(event.flow, verdict.username, verdict.guess)
             if verdict.why is not None:
                 _refuse(verdict.why, event, username=verdict.username)
-            if event.request.method == "INVITE" and not verdict.username:
+            if event.request.method == "INVITE" and not verdict.username and verdict.why is None:
                 self._await_credentials(event, now)
             else:
                 self._challenges.answered(event)
