@@ -18,8 +18,9 @@ Name = tuple[str, str]
 
 
 def wanted(binding: Binding) -> bool:
-    """Datagrams through a NAT, and no outbound: such a device keeps its flows alive itself (RFC 5626 4.4)."""
-    return binding.behind_nat and binding.flow.transport == "udp" and not binding.edge and not binding.reg_id
+    """Datagrams through a NAT. A device with outbound should keep its flows alive itself (RFC 5626 4.4), but
+    not all that say so do."""
+    return binding.behind_nat and binding.flow.transport == "udp" and not binding.edge
 
 
 class Probes:
