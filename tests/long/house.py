@@ -175,10 +175,10 @@ class House:
         self.instance.load(people)
         return people
 
-    def sign_in(self, directory: Path, people: list[Person]) -> int:
-        """Register these; the port at which their calls arrive."""
+    def sign_in(self, directory: Path, people: list[Person], port: int = 0) -> int:
+        """Register these; the port at which their calls arrive, which may be given."""
         rows = write_rows(directory / "people.csv", [(p.number, p.secret, p.number) for p in people])
-        port = self.ports.take()
+        port = port or self.ports.take()
         with Sipp(
             directory / "register", self.ports, "register", calls=len(people), port=port,
             server=self.instance.sip, rows=rows, rate=100,

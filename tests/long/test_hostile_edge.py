@@ -19,11 +19,12 @@ from tests.fuzz.sip_targets import MESSAGES, WORDS
 from tests.long.house import House
 
 DATAGRAMS = 300_000
-WARM_UP = 30_000
+#: what fills the caches and memories that have a limit, and makes the heap as large as this traffic needs it
+WARM_UP = 60_000
 #: From where they come: so many that what an address may ask for keeps none of them out, and none is that of
 #: the good caller, 127.0.0.1.
 ATTACKERS = [f"127.3.0.{number}" for number in range(1, 151)]
-BETWEEN = 25  # datagrams between two questions whether the edge still answers: less than an overload
+BETWEEN = 50  # datagrams between two questions whether the edge still answers: less than an overload
 LONGEST = 8000  # octets: few datagrams of a network are longer
 PATIENCE = 5.0  # seconds for an answer to OPTIONS
 CALLS_A_SECOND = 2
@@ -115,13 +116,13 @@ def good_calls(
 ) -> None:
     """Sign-ins and calls, all of which go well, for as long as the shower lasts."""
     shower = threading.Thread(target=attacker.shower, args=(datagrams,), daemon=True)
-    sent, rounds = attacker.sent, 0
+    sent, rounds, port = attacker.sent, 0, house.ports.take()
     shower.start()
     while shower.is_alive() or not rounds:
         count = 10 * CALLS_A_SECOND
         place = directory / str(rounds)
         place.mkdir(parents=True)
-        port = house.sign_in(place, called)  # a registration lasts ten minutes
+        port = house.sign_in(place, called, port)  # a registration lasts ten minutes
         with (
             house.callees(place / "callee", port, count, "callee_answers") as answering,
             house.caller(place / "caller", pairs, count, "caller_talks", CALLS_A_SECOND) as asking,
