@@ -81,6 +81,11 @@ def test_an_update_before_the_first_answer_comes_too_early():
     assert (answer.status, answer.headers.get("Retry-After")) == (500, "10")  # 3311 5.2
 
 
+def test_who_would_not_read_our_description_gets_none(bench):
+    bench.in_dialog("leg1", "INVITE", extra=("Accept: application/x-private",))
+    assert bench.said().status == 406 and bench.call.exchange is None
+
+
 # -- an offer of ours, answered in the ACK ---------------------------------------------------------
 
 

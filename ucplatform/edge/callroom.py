@@ -381,7 +381,7 @@ class CallRoom:
             log.warning("device-not-reached", call=call.id, device=str(hop), error=error)
             self.feed(call, NoReply(leg.id, purpose, 503))
             return
-        if purpose == "invite" and leg.state != "calling":
+        if purpose in ("invite", "transfer") and leg.state != "calling":
             self.feed(call, NoReply(leg.id, purpose, 487))
         else:
             self._transmit(call, leg, command)

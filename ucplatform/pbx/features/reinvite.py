@@ -9,6 +9,7 @@ from ucplatform.pbx.features import delayed, refresh, reoffer
 from ucplatform.pbx.inputs import InDialog
 from ucplatform.pbx.invite import SDP, description, unreadable
 from ucplatform.pbx.leg import Leg
+from ucplatform.sip import fields
 
 Headers = tuple[tuple[str, str], ...]
 Refusal = tuple[int, str | None, Headers]
@@ -62,6 +63,8 @@ def _refusal(call: Call, leg: Leg, event: InDialog) -> Refusal | None:
     status = unreadable(request)
     if status:
         return status, None, (("Accept", SDP),) if status == 415 else ()
+    if not fields.accepts(request, SDP):
+        return 406, None, ()
     if call.state != "talking":
         # The offer of its INVITE has no answer yet (RFC 3311 5.2), or ours to it has none.
         return _later(call) if leg.role == "caller" else (491, None, ())
