@@ -260,3 +260,15 @@ def test_a_refresh_that_was_missed_during_a_restart_comes_soon():
     bench.now += 400
     bench.feed(Restored())
     assert bench.timers()["refresh:leg2"] == 5.0
+
+
+def test_a_session_that_was_half_made_at_a_restart_ends():
+    """The device's 200 waited for the caller's ACK (RFC 3261 13.2.1): nobody can answer for it any more."""
+    bench = Bench()
+    bench.dial(binding(), body="")
+    bench.device("leg2", 200, sdp(20))
+    bench.engine("counter", sdp=sdp(1, 6000))
+    assert bench.call.state == "talking" and bench.call.exchange.phase == "delayed"
+    bench.call = Call.from_json(json.loads(json.dumps(bench.call.to_json())), HOUSE)
+    bench.feed(Restored())
+    assert {c.leg for c in bench.of(SendRequest)} == {"leg1", "leg2"} and bench.call.state == "over"

@@ -115,11 +115,11 @@ def _run(call: Call, leg: Leg, seconds: int, ours: bool, now: float) -> None:
 
 def restored(call: Call, event: Restored, now: float) -> None:
     """Timers do not survive the edge, intervals do. Nor does a transfer: who waits for somebody new, the
-    referrer gone, waits in vain."""
-    left = next((leg for leg in (call.caller, call.callee) if leg is not None and leg.state == "over"), None)
-    if left is not None:
-        end(call, now, PEER_LOST, left.role)
-        return
+    referrer gone, waits in vain; nor an offer of ours whose answer was to come by ACK."""
+    for leg in (call.caller, call.callee):
+        if leg is not None and (leg.state == "over" or not leg.session.sent):
+            end(call, now, PEER_LOST, leg.role)
+            return
     for leg in call.legs.values():
         if leg.state == "up" and leg.timer.seconds:
             call.timer(f"refresh:{leg.id}", max(leg.timer.due - now, AGAIN))
