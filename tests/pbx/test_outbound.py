@@ -3,6 +3,8 @@
 import json
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.pbx.lab import BOB, Bench, binding, page_flow, phone_flow, sdp
 from tests.pbx.test_registrar import register
@@ -257,6 +259,54 @@ def test_an_instance_id_may_hold_anything():
 
 def test_a_plain_number_is_no_gruu():
     assert Registrar(GRUUS).gruu(Uri.parse("sip:200@pbx.test;user=phone")) is None
+
+
+PIECES = [
+    "<sip:",
+    ">",
+    ";ob",
+    ";gr=",
+    ";lr",
+    '"',
+    "\\",
+    ",",
+    ";",
+    "=",
+    "%",
+    "%FF",
+    "@",
+    ":",
+    "[::1]",
+    "[",
+    "tgruu.",
+]
+PIECES += ["10.0.0.5", "+sip.instance=", "reg-id=", "expires=", "1", "0", "²", "é", " "]
+HOSTILE = st.lists(st.sampled_from(PIECES), max_size=12).map("".join)
+
+
+@settings(max_examples=200, deadline=None)
+@given(HOSTILE, HOSTILE, HOSTILE, HOSTILE)
+def test_no_registration_raises_anything_but_its_own_error(instance, path, via, user):
+    registrar = Registrar(GRUUS)
+    contact = f'<sip:200@10.0.0.5>;+sip.instance="{instance}";reg-id=1'
+    lines = (*OUTBOUND, f"Path: <sip:{path};ob>")
+    try:
+        register(registrar, contact, extra=lines, via=f"{PROXIED};received={via};rport={via}")
+        for binding in registrar.everything():
+            Binding.from_json(json.loads(json.dumps(binding.to_json())))
+            registrar.named(registrar.gruu(Uri.parse(GRUUS.public("200", binding.instance))), 1000.0)
+        registrar.gruu(Uri.parse(f"sip:{user}@pbx.test;gr={instance}"))
+    except ParseError:
+        pass
+
+
+def test_a_name_that_is_no_utf_8_has_a_gruu_too():
+    """What the network sends must not raise where the answer is written."""
+    registrar = Registrar(GRUUS)
+    contact = '<sip:200@192.0.2.10>;+sip.instance="<urn:x:\udcff>"'
+    response, _ = register(registrar, contact, extra=("Supported: gruu",))
+    public = Uri.parse(response.contacts[0].param("pub-gruu"))
+    assert str(public).endswith("gr=urn:x:%FF") and registrar.named(registrar.gruu(public), 1000.0)
 
 
 # -- order and bounds ------------------------------------------------------------------------------

@@ -98,7 +98,7 @@ def same_instance(one: str, other: str) -> bool:
 
 @lru_cache(maxsize=4096)
 def _escaped(instance: str) -> str:
-    return quote(_bare(instance), safe=_PLAIN)
+    return quote(_bare(instance), safe=_PLAIN, errors="surrogateescape")
 
 
 def _bare(instance: str) -> str:
