@@ -107,7 +107,7 @@ class Telephone(asyncio.DatagramProtocol):
             data = f"{head}\r\nVia: {via}\r\n{rest.partition(chr(13))[2][1:]}".encode()
         self.send(data)
 
-    def inside(self, method: str, request: Request, tag: str) -> bytes:
+    def inside(self, method: str, request: Request, tag: str, *lines: str) -> bytes:
         """A request inside the dialog that `request` opened with us, addressed to its Contact."""
         return self.build(
             method,
@@ -116,6 +116,7 @@ class Telephone(asyncio.DatagramProtocol):
             f"To: {request.headers.get('From')}",
             f"Call-ID: {request.call_id}",
             *(f"Route: {hop}" for hop in request.headers.values("Record-Route")),
+            *lines,
         )
 
     async def register(self, *lines: str) -> Response:

@@ -36,7 +36,7 @@ class Site:
         self.messages: asyncio.Queue[tuple[bytes, Flow]] = asyncio.Queue()
         self.sent: asyncio.Queue[tuple[Flow, bytes]] = asyncio.Queue()
         self.lost: asyncio.Queue[tuple[Flow, str]] = asyncio.Queue()
-        self.news: asyncio.Queue[tuple[str, object]] = asyncio.Queue()
+        self.heard: asyncio.Queue[tuple[str, object]] = asyncio.Queue()
         self.open: set[Flow] = {WS}
 
     def passed_on(self, data: bytes, flow: Flow) -> None:
@@ -58,8 +58,8 @@ class Site:
     def edge_down(self, edge: str) -> None:
         pass
 
-    def devices_of(self, edge: str, news: object) -> None:
-        self.news.put_nowait((edge, news))
+    def news(self, edge: str, news: object) -> None:
+        self.heard.put_nowait((edge, news))
 
 
 class Edges:
@@ -116,7 +116,7 @@ async def test_a_lost_connection_is_told_to_the_others_once(edges: Edges) -> Non
     two.ask(WS.seen_at("1"))
     one.flow_lost(WS, "again")
     one.tell({"all": True}, "2")
-    await there.news.get()
+    await there.heard.get()
     assert there.lost.empty()
 
 

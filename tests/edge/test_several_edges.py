@@ -155,3 +155,45 @@ async def test_behind_a_proxy_in_front_the_sender_is_who_the_proxy_says(house: H
         behind(source)
         proxy.send(proxy.inside("BYE", invite, proxy.tag), one.transports.addresses("udp")[0])
         assert (await proxy.response()).status == status
+
+
+async def test_an_attended_transfer_joins_calls_of_two_edges(house: House) -> None:
+    one, two = await house.pair()
+    caller, middle = await house.telephone("200", one), await house.telephone("201", one)
+    target = await house.telephone("202", two)
+    for phone in (caller, middle, target):
+        await phone.register()
+    await until(lambda: known(two, "201") and known(one, "202"))
+    _, first = await talk(caller, middle)
+    middle.server = two.transports.addresses("udp")[0]
+    second, invite = await talk(middle, target)
+    assert (one.health()["calls"], two.health()["calls"]) == (1, 1)
+    replaces = f"{second.call_id}%3Bto-tag%3D{second.to_tag}%3Bfrom-tag%3D{second.from_tag}"
+    middle.server = one.transports.addresses("udp")[0]
+    refer = f"Refer-To: <sip:202@{DOMAIN}?Replaces={replaces}>"
+    middle.send(middle.inside("REFER", first, middle.tag, refer))
+    assert (await middle.response()).status == 202
+    await until(lambda: (one.health()["calls"], two.health()["calls"]) == (2, 0))
+    middle.answer(await middle.request("NOTIFY"))
+    await until(lambda: one.health()["calls"] == 1)
+    middle.answer(await middle.request("BYE"))
+    target.send(target.inside("BYE", invite, target.tag))  # to where it has always sent
+    caller.answer(await caller.request("BYE"))
+    await until(lambda: one.health()["calls"] == 0)
+
+
+async def test_a_transfer_to_a_call_that_no_edge_has_fails_as_it_does_in_a_house_with_one(
+    house: House,
+) -> None:
+    one, _ = await house.pair()
+    caller, middle = await house.telephone("200", one), await house.telephone("201", one)
+    for phone in (caller, middle):
+        await phone.register()
+    _, invite = await talk(caller, middle)
+    refer = f"Refer-To: <sip:202@{DOMAIN}?Replaces=x%3Bto-tag%3De2-5f%3Bfrom-tag%3Dy>"
+    middle.send(middle.inside("REFER", invite, middle.tag, refer))
+    assert (await middle.response()).status == 202
+    for said in (b"SIP/2.0 100", b"SIP/2.0 48"):
+        notify = await middle.request("NOTIFY")
+        assert notify.body.startswith(said)
+        middle.answer(notify)

@@ -123,23 +123,31 @@ class CallRoom:
                 value = json.loads(text)
                 if value.get("edge") != house.edge_id:
                     continue
-                engine = value.pop("engine")
-                call = Call.from_json(value, house)
+                call = self._read(value, house)
             except (KeyError, TypeError, ValueError) as error:
                 log.error("call-not-restored", key=key, error=repr(error))
                 self._store.delete(key)
                 continue
-            try:
-                if engine is not None:
-                    self._media.pin(call.id, engine)
-            except KeyError:
-                log.warning("engine-gone", call=call.id, engine=engine)
             self._restore(call)
 
-    def _restore(self, call: Call) -> None:
+    def _read(self, value: dict[str, Any], house: House) -> Call:
+        """A call from its snapshot, on its engine. KeyError, TypeError, ValueError for what is none."""
+        engine = value.pop("engine")
+        call = Call.from_json(value, house)
+        try:
+            if engine is not None:
+                self._media.pin(call.id, engine)
+        except KeyError:
+            log.warning("engine-gone", call=call.id, engine=engine)
+        return call
+
+    def _seat(self, call: Call) -> None:
         self.calls[call.id] = call
         for leg in [*call.legs.values(), *call.gone]:
             self._index.remember((call.id, leg.id), leg.sip_call_id, leg.local_tag)
+
+    def _restore(self, call: Call) -> None:
+        self._seat(call)
         if call.state == "over":
             # Only its statistics were waited for.
             self.feed(call, Timeout("statistics"))
@@ -422,11 +430,41 @@ class CallRoom:
         return json.dumps({**call.to_json(), "engine": self._media.engine_of(call.id)})
 
     def _forget(self, call: Call) -> None:
+        self._unseat(call)
+        self._store.delete(SNAPSHOT + call.id)
+
+    def _unseat(self, call: Call) -> None:
         self.calls.pop(call.id, None)
         self._index.forget(call.id)
         for leg in [*call.legs.values(), *call.gone]:
             self._invites.pop((call.id, leg.id), None)
-        self._store.delete(SNAPSHOT + call.id)
+
+    # -- moving to another edge --------------------------------------------------------------------
+
+    def to_give(self, call: Call) -> dict[str, Any] | None:
+        """A call's snapshot for another edge; None while it is in the middle of something."""
+        busy = (
+            call.exchange is not None
+            or call.transfer is not None
+            or any(leg.lost for leg in call.legs.values())
+        )
+        return None if busy or call.state != "talking" else json.loads(self._snapshot(call))
+
+    def adopt(self, value: dict[str, Any], house: House) -> Call:
+        """Take a call over from another edge. KeyError, TypeError, ValueError for what is none."""
+        call = self._read(value, house)
+        self._seat(call)
+        self._watch(call)
+        self.feed(call, Restored())
+        self._save(call)
+        return call
+
+    def leave(self, call_id: str) -> None:
+        """Another edge has this call now: it is not over."""
+        call = self.calls.get(call_id)
+        if call is not None:
+            self._unseat(call)
+            self._store.leave(SNAPSHOT + call_id)
 
     # -- asking engines ----------------------------------------------------------------------------
 

@@ -14,7 +14,7 @@ import json
 import secrets
 import time
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any, Protocol
 
@@ -23,7 +23,7 @@ from redis.exceptions import RedisError
 
 from ucplatform.edge import link as links
 from ucplatform.edge import log
-from ucplatform.edge.link import DEVICES, LOST, MESSAGE, PING, SEND, Link, LinkError
+from ucplatform.edge.link import LOST, MESSAGE, NEWS, PING, SEND, Link, LinkError
 from ucplatform.edge.redis_link import connect
 from ucplatform.pbx.ports import flow_from_json, flow_to_json
 from ucplatform.sip.errors import ParseError
@@ -43,6 +43,9 @@ MISSING_SECONDS = 6.0
 KEPT = 4096
 EDGES = "uc:edges"
 
+Dialog = tuple[str, str]
+"""Call-ID and our tag."""
+
 
 def key(edge_id: str) -> str:
     """Where `edge_id` announces itself."""
@@ -58,7 +61,7 @@ class User(Protocol):
     def on_flow_lost(self, flow: Flow, reason: str) -> None: ...
     def edge_up(self, edge: str) -> None: ...
     def edge_down(self, edge: str) -> None: ...
-    def devices_of(self, edge: str, news: Mapping[str, Any]) -> None: ...
+    def news(self, edge: str, news: Mapping[str, Any]) -> None: ...
 
 
 class Fleet:
@@ -79,6 +82,8 @@ class Fleet:
         self._gone_at: dict[str, float] = {}
         self._lost: OrderedDict[str, None] = OrderedDict()
         self._passed: OrderedDict[str, str] = OrderedDict()
+        #: dialogs of calls that have moved, by Call-ID and our tag: the edge that has them now
+        self._moved: OrderedDict[Dialog, str] = OrderedDict()
         self._told: dict[str, str] = {}
         self._missing: dict[str, float] = {}
         self._server: asyncio.Server | None = None
@@ -204,8 +209,8 @@ class Fleet:
 
     def _frame(self, link: Link, kind: bytes, payload: bytes) -> None:
         edge = link.peer.edge
-        if kind == DEVICES:
-            self._user.devices_of(edge, json.loads(payload))
+        if kind == NEWS:
+            self._user.news(edge, json.loads(payload))
             return
         name, _, data = payload.partition(b"\n")
         flow = _flow(name)
@@ -232,11 +237,23 @@ class Fleet:
         nobody's."""
         try:
             name = edge_of(message)
+            if self._moved and isinstance(message, Request):
+                name = self._moved.get(dialog_of(message), name)
         except ParseError:
             return None  # whoever gets it refuses it
         if name is None and isinstance(message, Request) and self._passed:
             name = self._passed.get(message.call_id)
         return name if name in self.others else None
+
+    def edge_of_dialog(self, dialog: Dialog) -> str | None:
+        """The other edge that is there and has this dialog."""
+        name = self._moved.get(dialog) or _edge_of_tag(dialog[1])
+        return name if name is not None and self.others.get(name) is not None else None
+
+    def has_moved(self, dialogs: Iterable[Dialog], edge: str) -> None:
+        """A call is at `edge` now, ourselves included, whatever its tags say."""
+        for dialog in dialogs:
+            _remember(self._moved, dialog, edge)
 
     def pass_on(self, owner: str, message: Request | Response, data: bytes, flow: Flow) -> bool:
         """Hand a stray to its owner; False while that one is away."""
@@ -272,10 +289,10 @@ class Fleet:
                 link.send(LOST, payload)
 
     def tell(self, news: Mapping[str, Any], edge: str | None = None) -> bool:
-        """Tell one other edge, or all, of registered devices. False when that one is away."""
+        """Tell one other edge, or all. False when that one is away."""
         payload = json.dumps(news).encode()
         there = [self.others.get(edge)] if edge is not None else list(self.others.values())
-        return all([link.send(DEVICES, payload) for link in there if link is not None]) and None not in there
+        return all([link.send(NEWS, payload) for link in there if link is not None]) and None not in there
 
     def missing(self) -> list[str]:
         """Edges that are there and cannot be reached, as what an edge lacks."""
@@ -293,12 +310,20 @@ def edge_of(message: Request | Response) -> str | None:
     if isinstance(message, Response):
         branch = message.via.branch or ""
         return _before_dash(branch, len(MAGIC_COOKIE)) if branch.startswith(MAGIC_COOKIE) else None
-    tag = message.to_tag
-    if tag is None and "Replaces" in message.headers and message.replaces is not None:
-        tag = message.replaces.to_tag
-    if tag is not None:
-        return _before_dash(tag, 1) if tag.startswith("e") else None
-    return message.uri.param("edge")
+    tag = dialog_of(message)[1]
+    return _edge_of_tag(tag) if tag else message.uri.param("edge")
+
+
+def dialog_of(request: Request) -> Dialog:
+    """The dialog that a request is in, or is to replace; without tag for any other."""
+    tag = request.to_tag
+    if tag is None and "Replaces" in request.headers and request.replaces is not None:
+        return request.replaces.call_id, request.replaces.to_tag
+    return request.call_id, tag or ""
+
+
+def _edge_of_tag(tag: str) -> str | None:
+    return _before_dash(tag, 1) if tag.startswith("e") else None
 
 
 def _entry(text: str) -> dict[str, Any]:

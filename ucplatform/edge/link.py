@@ -31,7 +31,7 @@ OUTPUT = 8 * 1024 * 1024
 MESSAGE = b"M"  # a message that came by my flow and belongs to you
 SEND = b"S"  # send this over your flow; without data: is it open?
 LOST = b"L"  # my flow is gone
-DEVICES = b"R"  # what is registered with me
+NEWS = b"N"  # of registrations and calls, JSON
 PING = b"P"
 
 

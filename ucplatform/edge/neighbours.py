@@ -4,19 +4,23 @@ that has either, none in any other."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Protocol
 
+from ucplatform.edge import log
 from ucplatform.edge.callroom import CallRoom
 from ucplatform.edge.devices import Devices
 from ucplatform.edge.fleet import Fleet
 from ucplatform.edge.proxies import Proxies, through
 from ucplatform.edge.shared import SharedDevices
 from ucplatform.edge.transports import Transports
+from ucplatform.pbx.call import Call
 from ucplatform.pbx.inputs import DeviceBack
+from ucplatform.pbx.ports import House, flow_from_json, flow_to_json
 from ucplatform.sip.commands import Key
 from ucplatform.sip.flow import Flow
 from ucplatform.sip.message import Request, Response, make_response
+from ucplatform.sip.tokens import token
 from ucplatform.sip.transaction import server_key
 from ucplatform.sip.via import way_back
 
@@ -24,12 +28,15 @@ from ucplatform.sip.via import way_back
 HELD_SECONDS = 5.0
 #: so many for each edge
 HELD = 500
+#: an edge that is asked for a call answers at once
+FETCH_SECONDS = 2.0
 
 
 class Switchboard(Protocol):
     calls: CallRoom
     devices: Devices
 
+    def house(self) -> House: ...
     def on_flow_lost(self, flow: Flow, reason: str) -> None: ...
 
 
@@ -44,6 +51,7 @@ class Neighbours:
         self._shared: SharedDevices
         self.needed = proxied
         self._held: dict[str, dict[Key, tuple[Request, bytes, Flow]]] = {}
+        self._wanted: dict[str, Callable[[], None]] = {}
         transports.away = fleet
 
     async def start(self, switchboard: Switchboard, listening: Mapping[str, str]) -> None:
@@ -134,6 +142,7 @@ class Neighbours:
         """Exchange what is registered; ask which connections our calls still have there."""
         self.needed = True
         self._shared.edge_up(edge)
+        self._remind(edge)
         for message, data, origin in self._held.pop(edge, {}).values():
             self._fleet.pass_on(edge, message, data, origin)
         for flow in self._calls_flows(edge):
@@ -145,8 +154,73 @@ class Neighbours:
         for flow in self._calls_flows(edge):
             self._switchboard.on_flow_lost(flow, f"edge {edge} gone")
 
-    def devices_of(self, edge: str, news: Mapping[str, Any]) -> None:
-        self._shared.news(edge, news)
+    def news(self, edge: str, news: Mapping[str, Any]) -> None:
+        if "give" in news:
+            self._give(edge, *news["give"])
+        elif "call" in news:
+            self._take(edge, *news["call"])
+        elif "moved" in news:
+            call_id, dialogs = news["moved"]
+            self._fleet.has_moved([(first, second) for first, second in dialogs], edge)
+            self._switchboard.calls.leave(call_id)
+        else:
+            self._shared.news(edge, news)
+
+    # -- calls that move ---------------------------------------------------------------------------
+
+    def fetch(self, call_id: str, local_tag: str, remote_tag: str, done: Callable[[], None]) -> bool:
+        """Have the edge that has this dialog give us the call: an attended transfer joins two, and a call is
+        at one edge. `done` is called when it is here, or will not be. False when nobody can have it."""
+        edge = self._fleet.edge_of_dialog((call_id, local_tag))
+        name = token(8)
+        if edge is None or not self._fleet.tell({"give": [name, call_id, local_tag, remote_tag]}, edge):
+            return False
+        self._wanted[name] = done
+        asyncio.get_running_loop().call_later(FETCH_SECONDS, self._fetched, name)
+        return True
+
+    def _fetched(self, name: str) -> None:
+        done = self._wanted.pop(name, None)
+        if done is not None:
+            done()
+
+    def _give(self, edge: str, name: str, *dialog: str) -> None:
+        """It stays ours until the other edge says that it has it."""
+        found = self._switchboard.calls.dialog(*dialog)
+        value = self._switchboard.calls.to_give(found[0]) if found else None
+        self._fleet.tell({"call": [name, value]}, edge)
+
+    def _take(self, edge: str, name: str, value: dict[str, Any] | None) -> None:
+        if value is not None and name in self._wanted:
+            for leg in [*value["legs"], *value["gone"]]:
+                leg["flow"] = flow_to_json(self._seen_from(edge, flow_from_json(leg["flow"])))
+            call = self._switchboard.calls.adopt(value, self._switchboard.house())
+            log.info("call-moved", call=call.id, edge=edge)
+            self._announce(call)
+        self._fetched(name)
+
+    def _seen_from(self, edge: str, flow: Flow) -> Flow:
+        """A flow as `edge` names it, as we do."""
+        if flow.edge:
+            return flow.as_own() if flow.edge == self._fleet.edge_id else flow
+        way = self._own_way(flow) if flow.source is not None and not flow.reliable else None
+        return way or flow.seen_at(edge)
+
+    def _announce(self, call: Call) -> None:
+        """Tell all others that this call is here now, whatever its tags say."""
+        dialogs = [(leg.sip_call_id, leg.local_tag) for leg in [*call.legs.values(), *call.gone]]
+        self._fleet.has_moved(dialogs, self._fleet.edge_id)
+        self._fleet.tell({"moved": [call.id, dialogs]})
+
+    def _remind(self, edge: str) -> None:
+        """Tell an edge that comes (back) of all dialogs here that have another edge's tag."""
+        mine = f"e{self._fleet.edge_id}-"
+        for call in self._switchboard.calls.calls.values():
+            legs = [leg for leg in call.legs.values() if leg.local_tag and not leg.local_tag.startswith(mine)]
+            if legs:
+                dialogs = [(leg.sip_call_id, leg.local_tag) for leg in legs]
+                self._fleet.has_moved(dialogs, self._fleet.edge_id)
+                self._fleet.tell({"moved": ["", dialogs]}, edge)
 
     def _calls_flows(self, edge: str) -> Iterator[Flow]:
         legs = [leg for call in self._switchboard.calls.calls.values() for leg in call.legs.values()]

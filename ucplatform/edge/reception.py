@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Protocol
 
 from ucplatform.edge import log
@@ -49,6 +50,7 @@ class Desk(Protocol):
     def now(self) -> float: ...
     def is_open(self, flow: Flow) -> bool: ...
     def set_timer(self, key: Key, seconds: float) -> None: ...
+    def fetch(self, call_id: str, local_tag: str, remote_tag: str, done: Callable[[], None]) -> bool: ...
 
 
 class Reception:
@@ -291,7 +293,14 @@ class Reception:
         return route, self._devices.of(route.account.number) if isinstance(route, routing.ToExtension) else ()
 
     def _fetch(self, event: RequestReceived, call: Call, leg: Leg, replaces: Replaces) -> None:
-        """An attended transfer names the referrer's other call (RFC 5589 7); nobody else's can be named."""
+        """An attended transfer names the referrer's other call (RFC 5589 7), which another edge may have."""
+        dialog = (replaces.call_id, replaces.to_tag, replaces.from_tag)
+        join = partial(self._join, event, call, leg, replaces)
+        if self._calls.dialog(*dialog) is not None or not self._desk.fetch(*dialog, join):
+            join()
+
+    def _join(self, event: RequestReceived, call: Call, leg: Leg, replaces: Replaces) -> None:
+        """Nobody else's call can be named."""
         found = self._calls.dialog(replaces.call_id, replaces.to_tag, replaces.from_tag)
         if found is None or found[0] is call:
             self._calls.feed(call, ReferIn(leg.id, event.key, event.request, "", routing.NO_SUCH_CALL))

@@ -83,6 +83,11 @@ class Store:
         """Remove `key`."""
         self._set(key, Value(None, self._clock() + DELETION_SECONDS))
 
+    def leave(self, key: str) -> None:
+        """Write `key` no more: another process does from now on."""
+        self._values.pop(key, None)
+        self._dirty.pop(key, None)
+
     def _set(self, key: str, value: Value) -> None:
         if key not in self._values and len(self._values) >= KEYS:
             self._forget_expired()

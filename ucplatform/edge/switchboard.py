@@ -333,8 +333,14 @@ class Switchboard:
     def is_registered(self, number: str, flow: Flow) -> bool:
         return any(binding.flow.id == flow.id for binding in self.devices.of(number))
 
+    def is_in_dialog(self, request: Request) -> bool:
+        return self.calls.dialog(request.call_id, request.to_tag or "", request.from_tag or "") is not None
+
     def claims(self, request: Request) -> str:
         return self._gatekeeper.claims(request)
+
+    def is_answer(self, request: Request, peer: str) -> bool:
+        return self._gatekeeper.is_answer(request, peer, self.now())
 
     # -- what calls want (callroom.Line, reception.Desk) -------------------------------------------
 
@@ -362,6 +368,10 @@ class Switchboard:
 
     def cancel_timer(self, key: Key) -> None:
         self._clock.cancel(key)
+
+    def fetch(self, call_id: str, local_tag: str, remote_tag: str, done: Callable[[], None]) -> bool:
+        """Have a call of another edge brought here."""
+        return self._neighbours.fetch(call_id, local_tag, remote_tag, done)
 
     def is_open(self, flow: Flow) -> bool:
         return self._transports is not None and self._transports.is_open(flow)
