@@ -8,7 +8,7 @@ import pytest
 from tests.edge.conftest import Lines, until
 from tests.edge.house import DOMAIN, House, known
 from tests.edge.telephone import SDP, Telephone
-from tests.edge.test_tls import put_plain
+from tests.edge.test_tls import put
 from ucplatform.sip.flow import hostport
 
 OUTBOUND = "Supported: path, outbound, gruu"
@@ -96,7 +96,7 @@ async def test_what_a_router_did_to_a_registration_is_said_once(house: House, li
 
 
 async def test_health_tells_of_a_certificate_that_ends(house: House, tmp_path: Path) -> None:
-    put_plain(tmp_path / "cert.pem", "phone.test", 12)
+    put(tmp_path / "cert.pem", "phone.test", days=12)
     files = {name: str(tmp_path / "cert.pem") for name in ("UC_TLS_CERT", "UC_TLS_KEY")}
     edge = await house.start("1", UC_SIP_TLS="127.0.0.1:0", **files)
     await until(lambda: edge.health()["state"] == "ready")

@@ -19,7 +19,7 @@ from tests.edge.responder import options
 from tests.edge.test_stream import answer, ended
 from ucplatform.edge import tls
 from ucplatform.edge.limits import Limits
-from ucplatform.edge.own_certificate import make_certificate, own_certificate
+from ucplatform.edge.own_certificate import own_certificate
 from ucplatform.edge.tls import ServerContext, names_of
 from ucplatform.edge.transports import ListenConfig
 
@@ -115,13 +115,25 @@ async def test_connections_that_are_up_outlast_a_renewal(station, tmp_path: Path
     writer.close()
 
 
-def put(file: Path, *names: str, key: Path | None = None) -> None:
-    """A certificate for `names`, with its key in the same file or in another."""
+def put(file: Path, *names: str, key: Path | None = None, days: int = 90) -> None:
+    """A certificate for `names` that ends in so many days, with its key in the same file or in another."""
     file.parent.mkdir(exist_ok=True, parents=True)
-    certificate, secret = make_certificate(list(names))
+    secret = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0])])
+    now = datetime.datetime.now(datetime.UTC)
+    certificate = (
+        x509.CertificateBuilder(subject, subject, secret.public_key(), x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=90))
+        .not_valid_after(now + datetime.timedelta(days=days, hours=6))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name) for name in names]), critical=False)
+        .sign(secret, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    text = secret.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     if key is not None:
-        key.write_bytes(secret)
-    file.write_bytes(certificate if key is not None else secret + certificate)
+        key.write_bytes(text)
+        text = b""
+    file.write_bytes(text + certificate.public_bytes(pem))
 
 
 async def test_each_name_has_its_certificate(station, tmp_path: Path, always_look, lines: Lines) -> None:
@@ -166,29 +178,12 @@ async def test_nothing_older_than_tls_1_2(station, tmp_path: Path) -> None:
         await asyncio.open_connection(*edge.address("tls"), ssl=old)
 
 
-def put_plain(file: Path, name: str, days: int = 90) -> None:
-    """A certificate that ends in so many days and is for any use, with its key."""
-    file.parent.mkdir(exist_ok=True)
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    now = datetime.datetime.now(datetime.UTC)
-    certificate = (
-        x509.CertificateBuilder(subject, subject, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=90))
-        .not_valid_after(now + datetime.timedelta(days=days, hours=6))
-        .sign(key, hashes.SHA256())
-    )
-    pem = serialization.Encoding.PEM
-    secret = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    file.write_bytes(secret + certificate.public_bytes(pem))
-
-
 # -- certificates of clients -----------------------------------------------------------------------
 
 
 async def asking(station, directory: Path, required: bool) -> Station:
     """An edge that knows the authority of clients `client.pem`."""
-    put_plain(directory / "client.pem", "proxy.test")
+    put(directory / "client.pem", "proxy.test")
     files = own_certificate(directory / "own", ["phone.local"])
     context = ServerContext(*files, client_ca=directory / "client.pem", client_required=required)
     return await station(ListenConfig(tls=[("127.0.0.1", 0)], tls_context=context))
@@ -210,7 +205,7 @@ async def test_a_client_may_show_a_certificate(station, tmp_path: Path, lines: L
 
 async def test_a_client_may_have_to_show_a_certificate(station, tmp_path: Path, lines: Lines) -> None:
     edge = await asking(station, tmp_path, required=True)
-    put_plain(tmp_path / "stranger.pem", "proxy.test")
+    put(tmp_path / "stranger.pem", "proxy.test")
     stranger, known = unchecked(), unchecked()
     stranger.load_cert_chain(tmp_path / "stranger.pem")
     known.load_cert_chain(tmp_path / "client.pem")
@@ -245,7 +240,7 @@ def test_an_end_is_told_30_days_ahead(tmp_path: Path, monkeypatch, always_look) 
     context = ServerContext(*own_certificate(tmp_path, ["phone.local"]), directory=tmp_path / "names")
     assert context.warnings() == []
     for days, said in ((31, None), (12, "ends in 12 days"), (-2, "ended on")):
-        put_plain(tmp_path / "names" / "a.test.pem", "a.test", days)
+        put(tmp_path / "names" / "a.test.pem", "a.test", days=days)
         told = context.warnings()
         assert (len(told) == 1 and said in told[0] and "a.test.pem" in told[0]) if said else told == []
 
