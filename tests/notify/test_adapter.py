@@ -53,13 +53,15 @@ def test_a_call_is_ended_by_its_edge_and_sessions_by_those_of_other_machines_too
     redis.set("uc:edge:3", "{}")
     assert actions.edge_ids() == ["1", "3"]  # 4 has not been heard of for long
     actions.hang_up("c-e3-5f-00ff")
+    redis.set("uc:call:c-e1-5f-00ff", '{"edge": "3"}')  # it has moved
+    actions.hang_up("c-e1-5f-00ff")
     actions.command_edge("session-ended", session="0123456789abcdef")
     kinds = {n: [f["kind"] for _id, f in redis.xrange(f"uc:edge:{n}:commands")] for n in "134"}
-    assert kinds == {"1": ["session-ended"], "3": ["hangup", "session-ended"], "4": []}
+    assert kinds == {"1": ["session-ended"], "3": ["hangup", "hangup", "session-ended"], "4": []}
 
 
 @pytest.mark.parametrize("text", ["", "c-1", "c-e-1", "c-e3", "x-e3-1", "c-e3;x-1"])
-def test_what_names_no_edge_goes_to_all(text):
+def test_what_names_no_edge_goes_to_all(redis, text):
     assert actions.edge_of_call(text) is None
     assert actions.edge_of_call("c-e3-5f-00ff") == "3"
 

@@ -41,7 +41,11 @@ def edge_ids() -> list[str]:
 
 
 def edge_of_call(call_id: str) -> str | None:
-    """The edge that has a call: its id says so (c-e<edge>-…). None for anything else."""
+    """The edge that has a call: as that edge wrote it, or as its id says (c-e<edge>-…), for a call may move.
+    None for anything else."""
+    (text,) = adapter.read_many([f"uc:call:{call_id}"])
+    if text:
+        return str(json.loads(text)["edge"])
     head, _, rest = call_id.removeprefix("c-e").partition("-")
     return head if call_id.startswith("c-e") and rest and head.isalnum() else None
 
