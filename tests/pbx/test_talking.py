@@ -187,7 +187,7 @@ def test_a_reloaded_page_takes_its_call_over():
     assert bench.asked("attach")["to-tag"] == "leg2"
     assert bench.asked("release:leg1")["via-branch"] == "leg1"
     assert bench.of(Respond)[0].response.status == 200
-    assert StopTimer("grace:leg1") in bench.commands
+    assert StopTimer("grace:leg1") in bench.commands and StopTimer("refresh:leg1") in bench.commands
     assert bench.call.caller_id == "leg3" and not bench.of(SendRequest)
     bench.in_dialog("leg2", "BYE")
     assert bench.of(SendRequest)[0].leg == "leg3"

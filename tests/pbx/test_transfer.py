@@ -158,6 +158,25 @@ def test_a_target_that_nobody_answers(bench):
     assert told(bench, "leg1")[-1] == "SIP/2.0 480 No Answer terminated"
 
 
+def test_a_target_that_rings_reliably_in_two_places_is_talked_to_where_it_answers(bench):
+    carol_rings(bench)
+    for number, tag in enumerate(("one", "two")):
+        reliably = (("Require", "100rel"), ("RSeq", str(number + 1)))
+        bench.device("leg3", 183, sdp(30 + number), "transfer", tag=tag, headers=reliably)
+        assert bench.sent("leg3", "PRACK").to_tag == tag
+    bench.device("leg3", 200, purpose="transfer", tag="one")
+    assert bench.call.legs["leg3"].dialog.remote_tag == "one"
+    assert bench.asked("transfer-answer:leg3")["sdp"] == sdp(30)
+
+
+def test_a_target_that_wants_a_longer_session_gets_it(bench):
+    carol_rings(bench)
+    bench.device("leg3", 422, purpose="transfer", headers=(("Min-SE", "3600"),))
+    assert bench.sent("leg3", "INVITE").headers.get("Session-Expires") == "3600"
+    carol_answers(bench)
+    assert bench.call.caller_id == "leg3" and bench.call.legs["leg3"].invite_cseq == 2
+
+
 def test_a_target_that_cannot_be_reached(bench):
     carol_rings(bench)
     bench.feed(NoReply("leg3", "transfer", 408))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ucplatform import sdp
 from ucplatform.pbx import branch, mediaplan, progress
 from ucplatform.pbx.call import Call
 from ucplatform.pbx.commands import Acknowledge, Note, Save, SendRequest
@@ -10,7 +9,7 @@ from ucplatform.pbx.ending import close, end, leg_finished
 from ucplatform.pbx.exchange import Exchange
 from ucplatform.pbx.features import delayed, redirect, refresh
 from ucplatform.pbx.inputs import MediaDone, MediaFailed, NoReply, Reply
-from ucplatform.pbx.invite import bye, description
+from ucplatform.pbx.invite import bye
 from ucplatform.pbx.leg import Leg
 from ucplatform.pbx.outcome import ANSWERED, NO_CODEC, engine_outcome
 from ucplatform.sip.dialog import Dialog
@@ -50,10 +49,8 @@ def device_silent(call: Call, event: NoReply, now: float) -> None:
 def _won(call: Call, leg: Leg, response: Response, now: float) -> None:
     """The first 200 wins. The winner is fixed before anything is asked of the engine (ARCHITECTURE
     section 2)."""
-    assert leg.request is not None
-    early = leg.early.get(response.to_tag or "")
-    leg.dialog = early[0].confirmed(response) if early else Dialog.from_response(leg.request, response)
-    leg.learn(response)
+    body = progress.settled(leg, response)
+    assert leg.dialog is not None
     call.set_leg(leg, "up")
     call.callee_id = leg.id
     if not call.delayed:
@@ -61,7 +58,6 @@ def _won(call: Call, leg: Leg, response: Response, now: float) -> None:
     call.stop_timer("ring")
     call.set_state("answering")
     refresh.taken(call, leg, response, now)
-    body = _answered_with(response, early[1] if early else "")
     if body is None:
         end(call, now, NO_CODEC, "server")
         return
@@ -73,14 +69,6 @@ def _won(call: Call, leg: Leg, response: Response, now: float) -> None:
     else:
         leg.session.received = body
         call.ask("answer", mediaplan.answer(call.id, call.caller, leg, body))
-
-
-def _answered_with(response: Response, early: str) -> str | None:
-    """The device's description; one that it has sent reliably before was its answer (RFC 3262 5)."""
-    try:
-        return early or description(response)
-    except sdp.SdpError:
-        return None
 
 
 def let_others_go(call: Call) -> None:

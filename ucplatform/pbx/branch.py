@@ -75,7 +75,7 @@ def send(call: Call, leg: Leg, body: str) -> None:
     call.do(SendRequest(leg.id, "invite", leg.request))
 
 
-def longer(call: Call, leg: Leg, response: Response) -> bool:
+def longer(call: Call, leg: Leg, response: Response, purpose: str = "invite") -> bool:
     """A device that wants a longer session interval is asked again with it (RFC 4028 7.3)."""
     if response.status != 422 or leg.request is None or leg.state != "calling":
         return False
@@ -88,7 +88,7 @@ def longer(call: Call, leg: Leg, response: Response) -> bool:
     for name, value in refresh.wishes(call.house, leg):
         again.headers.set(name, value)
     leg.request = again
-    call.do(SendRequest(leg.id, "invite", again))
+    call.do(SendRequest(leg.id, purpose, again))
     return True
 
 

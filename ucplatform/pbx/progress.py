@@ -27,9 +27,9 @@ def heard(call: Call, leg: Leg, response: Response, now: float) -> None:
     Asterisk does it; the one that answers counts."""
     if response.status == 100 or not leg.pending:
         return
-    body, leg.ring_tag = _described(response), response.to_tag or ""
+    body, leg.ring_tag = described(response), response.to_tag or ""
     if fields.reliable(response):
-        _acknowledge(call, leg, response, body)
+        acknowledge(call, leg, response, body)
     first = call.rang is None
     if first:
         call.rang = now
@@ -43,7 +43,8 @@ def heard(call: Call, leg: Leg, response: Response, now: float) -> None:
         call.do(Save())
 
 
-def _described(response: Response) -> str | None:
+def described(response: Response) -> str | None:
+    """Its description; None without one that can be read."""
     try:
         return description(response)
     except sdp.SdpError:
@@ -54,7 +55,7 @@ def _alone(call: Call) -> bool:
     return len([leg for leg in call.devices if leg.pending]) == 1
 
 
-def _acknowledge(call: Call, leg: Leg, response: Response, body: str | None) -> None:
+def acknowledge(call: Call, leg: Leg, response: Response, body: str | None) -> None:
     """PRACK for a reliable response (RFC 3262 4); a description in it is the answer of that dialog."""
     tag = response.to_tag or ""
     if leg.request is None or (tag not in leg.early and len(leg.early) >= MAX_EARLY):
@@ -63,6 +64,16 @@ def _acknowledge(call: Call, leg: Leg, response: Response, body: str | None) -> 
     dialog, prack = dialog.prack(response)
     leg.early[tag] = dialog, body or said
     call.do(SendRequest(leg.id, "prack", prack))
+
+
+def settled(leg: Leg, response: Response) -> str | None:
+    """A 2xx: its dialog is the leg's, an early one goes on (RFC 3261 12.1). Gives the description; one that
+    was sent reliably before was the answer (RFC 3262 5)."""
+    assert leg.request is not None
+    early = leg.early.get(response.to_tag or "")
+    leg.dialog = early[0].confirmed(response) if early else Dialog.from_response(leg.request, response)
+    leg.learn(response)
+    return (early[1] if early else "") or described(response)
 
 
 # -- towards the caller ----------------------------------------------------------------------------

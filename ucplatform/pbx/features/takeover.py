@@ -92,6 +92,8 @@ def media_done(call: Call, event: MediaDone, now: float) -> None:
     else:
         call.do(SendRequest(old.id, "bye", bye(call, old, REPLACED)))
     call.set_leg(old, "over")
+    if old.timer.seconds:
+        call.stop_timer(f"refresh:{old.id}")
     call.ask(f"release:{old.id}", mediaplan.release(call.id, old))
     if old.role == "caller":
         call.caller_id = leg.id

@@ -6,14 +6,13 @@ ring. Attended: it has talked to the referrer in another call and is fetched fro
 
 from __future__ import annotations
 
-from ucplatform import sdp
-from ucplatform.pbx import branch, mediaplan
+from ucplatform.pbx import branch, mediaplan, progress
 from ucplatform.pbx.call import Call
 from ucplatform.pbx.commands import Acknowledge, Claim, Note, Save, SendRequest
 from ucplatform.pbx.ending import close, end
 from ucplatform.pbx.features import refresh, reoffer
 from ucplatform.pbx.inputs import GivenAway, MediaDone, MediaFailed, NoReply, ReferIn, Reply, Timeout
-from ucplatform.pbx.invite import bye, description, invite
+from ucplatform.pbx.invite import bye, invite
 from ucplatform.pbx.leg import Leg
 from ucplatform.pbx.outcome import (
     ANSWERED,
@@ -29,7 +28,6 @@ from ucplatform.pbx.registrar import by_device
 from ucplatform.pbx.routing import Refusal, ToExtension
 from ucplatform.pbx.transfer import Transfer
 from ucplatform.sip import fields
-from ucplatform.sip.dialog import Dialog
 from ucplatform.sip.errors import ParseError
 from ucplatform.sip.message import Request, Response
 
@@ -168,7 +166,7 @@ def replied(call: Call, event: Reply, now: float) -> bool:
         _progress(call, transfer, leg, response)
     elif response.status < 300:
         _won(call, transfer, leg, response, now)
-    else:
+    elif not branch.longer(call, leg, response, "transfer"):
         call.set_leg(leg, "over")
         call.ask(f"drop:{leg.id}", mediaplan.drop(call.id, call.legs[transfer.kept], leg))
         _one_less(call, transfer, leg, response.status, response.reason, now)
@@ -176,10 +174,8 @@ def replied(call: Call, event: Reply, now: float) -> bool:
 
 
 def _progress(call: Call, transfer: Transfer, leg: Leg, response: Response) -> None:
-    if fields.reliable(response) and leg.request is not None:
-        dialog = leg.dialog or Dialog.from_response(leg.request, response)
-        leg.dialog, prack = dialog.prack(response)
-        call.do(SendRequest(leg.id, "prack", prack))
+    if fields.reliable(response):
+        progress.acknowledge(call, leg, response, progress.described(response))
     if response.status == 100:
         return
     call.set_leg(leg, "ringing")
@@ -189,17 +185,12 @@ def _progress(call: Call, transfer: Transfer, leg: Leg, response: Response) -> N
 
 
 def _won(call: Call, transfer: Transfer, leg: Leg, response: Response, now: float) -> None:
-    assert leg.request is not None
-    leg.dialog = leg.dialog.confirmed(response) if leg.dialog else Dialog.from_response(leg.request, response)
-    leg.learn(response)
+    body = progress.settled(leg, response)
+    assert leg.dialog is not None
     call.set_leg(leg, "up")
     call.do(Acknowledge(leg.id, leg.dialog.ack(leg.invite_cseq)))
     call.stop_timer("transfer")
     _close_others(call, transfer, leg)
-    try:
-        body = description(response)
-    except sdp.SdpError:
-        body = None
     if body is None:
         call.do(SendRequest(leg.id, "bye", bye(call, leg, of_status(488, "Not Acceptable Here"))))
         call.set_leg(leg, "over")
