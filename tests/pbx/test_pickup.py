@@ -2,7 +2,7 @@
 
 from tests.pbx.lab import BOB, Bench, binding, page_flow, request, sdp
 from ucplatform.pbx.commands import CancelInvite, Respond, SendRequest
-from ucplatform.pbx.inputs import Cancelled, MediaFailed, ReplaceIn
+from ucplatform.pbx.inputs import Cancelled, FlowLost, MediaFailed, ReplaceIn
 
 
 def ringing() -> Bench:
@@ -68,3 +68,20 @@ def test_an_engine_that_refuses_ends_the_call():
     pick_up(bench)
     bench.feed(MediaFailed("pickup", "no codec in common"))
     assert bench.call.state == "over" and bench.call.outcome.cause == "no_common_codec"
+
+
+def test_who_hangs_up_before_it_has_picked_up_is_answered_and_not_connected():
+    bench = ringing()
+    pick_up(bench)
+    bench.in_dialog("leg4", "BYE")
+    assert [c.response.status for c in bench.of(Respond)] == [200, 487, 487] and bench.call.state == "over"
+
+
+def test_a_page_that_is_gone_before_it_has_picked_up_is_not_connected():
+    bench = ringing()
+    pick_up(bench)
+    bench.feed(FlowLost("ws-2"))
+    bench.engine("pickup", sdp=sdp(1, 7000))
+    assert [c.response.status for c in bench.of(Respond)] == [480]
+    bench.engine("delete")
+    assert (bench.record["result"], bench.record["cause"]) == ("failed", "browser_gone")

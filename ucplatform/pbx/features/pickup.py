@@ -7,16 +7,20 @@ from ucplatform import sdp
 from ucplatform.pbx import answer, mediaplan
 from ucplatform.pbx.call import Call, new_tag
 from ucplatform.pbx.commands import Respond
+from ucplatform.pbx.ending import end
 from ucplatform.pbx.features import refresh
 from ucplatform.pbx.inputs import MediaDone, ReplaceIn
 from ucplatform.pbx.invite import description
 from ucplatform.pbx.leg import Leg, codecs
+from ucplatform.pbx.outcome import Outcome
 from ucplatform.sip.dialog import Dialog
 from ucplatform.sip.errors import ParseError
 from ucplatform.sip.message import make_response
 
 #: What the engine is asked, one after the other.
 QUESTIONS = ("pickup", "pickup-caller")
+
+GONE = Outcome("failed", "browser_gone", 480, "Browser Gone", "The browser that picked up is gone.")
 
 
 def pick_up(call: Call, event: ReplaceIn, now: float) -> None:
@@ -65,6 +69,10 @@ def media_done(call: Call, event: MediaDone, now: float) -> None:
     """First the device's answer, then the caller's; both hear of it when both are there."""
     leg, caller = call.callee, call.caller
     if leg is None or leg.request is None:
+        return
+    if leg.lost:
+        # Its INVITE is gone with its connection, so that nobody would hear our 200.
+        end(call, now, GONE, leg.role, spared=leg)
         return
     if event.ref == "pickup":
         leg.session.describe(event.reply["sdp"], leg.flow.local[0])

@@ -47,13 +47,14 @@ def _bye(call: Call, leg: Leg, event: InDialog, now: float) -> None:
     if transfer.referrer_left(call, leg):
         return
     call.reasons = reasons(event.request)
-    if call.state == "answering" and leg.role == "callee":
+    if call.state == "answering" and leg.role == "callee" and leg.state == "up":
         # It answered and left before the caller could be told: first the 200, and behind its ACK the BYE.
         call.set_leg(leg, "over")
     elif call.state == "talking":
         end(call, now, _reason(event), leg.role, spared=leg)
     else:
-        # The caller gives up by BYE on the early dialog (RFC 3261 15): its INVITE still gets a final answer.
+        # Who calls, or picks up, gives up by BYE on the early dialog (RFC 3261 15): its INVITE still gets a
+        # final answer.
         end(call, now, CANCELLED, leg.role)
 
 
