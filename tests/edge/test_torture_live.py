@@ -152,16 +152,20 @@ async def hear(edge: EdgeProcess, way: str, data: bytes, closes: bool) -> Heard:
     return heard
 
 
-@pytest.mark.parametrize("name", RFC_TABLE)
-async def test_each_message_of_the_rfc_is_answered_as_it_says(edge: EdgeProcess, way: str, name: str) -> None:
-    stream = CLIENTS[way].stream
-    expected = (ON_A_STREAM if stream and name in ON_A_STREAM else WORDS)[name]
-    heard = await hear(edge, way, own_branch(octets(name), name), closes=stream and name in ON_A_STREAM)
-    assert (heard.final.status if heard.final else None) == expected, heard.responses
-    if heard.final is not None:
-        details(name, heard.final)
-    if not stream:
-        assert len({response.headers.get("Call-ID") for response in heard.responses}) <= 1
+if RFC_TABLE:  # without a copy beside the project there is nothing to ask
+
+    @pytest.mark.parametrize("name", RFC_TABLE)
+    async def test_each_message_of_the_rfc_is_answered_as_it_says(
+        edge: EdgeProcess, way: str, name: str
+    ) -> None:
+        stream = CLIENTS[way].stream
+        expected = (ON_A_STREAM if stream and name in ON_A_STREAM else WORDS)[name]
+        heard = await hear(edge, way, own_branch(octets(name), name), closes=stream and name in ON_A_STREAM)
+        assert (heard.final.status if heard.final else None) == expected, heard.responses
+        if heard.final is not None:
+            details(name, heard.final)
+        if not stream:
+            assert len({response.headers.get("Call-ID") for response in heard.responses}) <= 1
 
 
 @pytest.mark.parametrize("way", ["udp"] if RFC_TABLE else list(CLIENTS), indirect=True, scope="module")
