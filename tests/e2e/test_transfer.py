@@ -1,7 +1,9 @@
 """A telephone hands its call to somebody else; the two who are left hear each other."""
 
+from tests.e2e.baresip import Baresip
 from tests.e2e.conftest import MakePhone
 from tests.e2e.instance import Instance
+from tests.e2e.softphone import Softphone
 
 
 def test_a_phone_transfers_its_call(make_phone: MakePhone, instance: Instance):
@@ -35,3 +37,18 @@ def test_a_transfer_to_nobody_leaves_the_call_as_it_was(make_phone: MakePhone, i
     assert not bob.has_event("CALL_CLOSED")
     alice.hang_up()
     bob.wait_ended()
+
+
+def test_a_phone_transfers_a_page(
+    talking: tuple[Softphone, Baresip], make_phone: MakePhone, instance: Instance
+):
+    page, phone = talking
+    carol = make_phone(instance.take_person(web=False), frequency=700)
+    phone.command("transfer", f"sip:{carol.account.number}@{phone.account.server}")
+    carol.wait_ringing()
+    carol.answer()
+    phone.wait_ended()
+    page.wait_hears(700)
+    carol.wait_hears(1000)
+    page.press("End")
+    carol.wait_ended()
