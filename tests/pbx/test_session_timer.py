@@ -7,7 +7,7 @@ import pytest
 
 from tests.pbx.lab import HOUSE, Bench, binding, page_flow, sdp
 from ucplatform.pbx.call import Call
-from ucplatform.pbx.commands import Acknowledge, AskMedia, Respond, SendRequest
+from ucplatform.pbx.commands import Acknowledge, AskMedia, Respond, Save, SendRequest
 from ucplatform.pbx.inputs import NoReply, Restored
 
 TIMED = ("Supported: timer", "Session-Expires: 600")
@@ -111,6 +111,7 @@ def test_a_refresh_of_the_peer_is_answered_from_the_store():
         bench.in_dialog("leg1", method, body, extra=TIMED)
         assert bench.said().headers.get("Session-Expires") == "600;refresher=uac"
         assert bench.timers() == {"refresh:leg1": 568.0} and not bench.of(AskMedia)
+        assert bench.of(Save), "or a restart would take it for missed"
 
 
 def test_the_call_ends_when_the_peer_refreshes_no_more():

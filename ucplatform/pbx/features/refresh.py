@@ -80,8 +80,9 @@ def _choice(leg: Leg) -> str:
 
 
 def answered(call: Call, leg: Leg, key: Key, request: Request, body: str, now: float) -> None:
-    """Our 200 to a re-INVITE or UPDATE of `leg`."""
+    """Our 200 to a re-INVITE or UPDATE of `leg`. A later life of the edge has to know when that was."""
     call.answer_request(leg, key, request, 200, body=body, headers=tuple(answer(call, leg, request, now)))
+    call.do(Save())
 
 
 def too_short(request: Request) -> bool:
