@@ -2,6 +2,7 @@
 
 import asyncio
 
+import dns.asyncresolver
 import dns.rcode
 import pytest
 
@@ -166,6 +167,21 @@ async def test_memory_is_bounded(resolver, server, monkeypatch):
 @pytest.mark.parametrize("name", ["a" * 70 + ".test", "x." * 140 + "test", "a..b.test"])
 async def test_a_name_that_dns_cannot_hold_leads_nowhere(resolver, server, name):
     assert await resolver.ask(Question(name, "A")) == () and server.asked == []
+
+
+async def test_a_machine_may_move_to_another_network(tmp_path, monkeypatch, clock, lines: Lines):
+    """The list of name servers is the system's, and read anew now and then."""
+    file = tmp_path / "resolv.conf"
+    real = dns.asyncresolver.Resolver
+    monkeypatch.setattr(dns.asyncresolver, "Resolver", lambda configure: real(str(file), configure))
+    resolver = Resolver(clock=clock)
+    assert await resolver.ask(Question("two.trunk.test", "A")) == () and lines.about(
+        "NoResolverConfiguration"
+    )
+    for host in ("192.0.2.53", "192.0.2.54"):
+        file.write_text(f"nameserver {host}\n")
+        clock.now += module.SERVERS_SECONDS + 1.0
+        assert resolver._resolver().nameservers == [host]
 
 
 async def test_localhost_is_here(resolver, server):

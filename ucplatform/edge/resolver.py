@@ -24,6 +24,8 @@ NO_ANSWER = 3.0
 QUESTION_SECONDS, LOCATE_SECONDS = 2.0, 5.0
 #: how long a target that failed is tried last (RFC 3263 4.3)
 FAILED_SECONDS = 30.0
+#: how often the system's list of name servers is read anew: a machine may move to another network
+SERVERS_SECONDS = 60.0
 CACHE = 4096
 AT_ONCE = 64
 #: Records that are kept of one answer.
@@ -56,6 +58,7 @@ class Resolver:
         self._pick = pick
         self._clock = clock
         self._dns: dns.asyncresolver.Resolver | None = None
+        self._read_at = 0.0
         self._known: dict[Question, tuple[float, Records]] = {}
         self._asking: dict[Question, asyncio.Task[Records]] = {}
         self._gate = asyncio.Semaphore(AT_ONCE)
@@ -132,7 +135,8 @@ class Resolver:
         return records, min(max(answer.chaining_result.minimum_ttl, SHORTEST), LONGEST)
 
     def _resolver(self) -> dns.asyncresolver.Resolver:
-        if self._dns is None:
+        if self._dns is None or self._clock() - self._read_at > SERVERS_SECONDS:
+            self._read_at = self._clock()
             resolver = dns.asyncresolver.Resolver(configure=self._nameservers is None)
             if self._nameservers is not None:
                 resolver.nameservers = self._nameservers
