@@ -118,6 +118,18 @@ def test_a_call_whose_ringing_is_never_confirmed_ends():
     assert bench.said().status == 504 and bench.call.outcome.cause == "no_prack"
 
 
+def test_a_call_ends_whose_answer_waited_for_a_prack_that_never_came():
+    bench = ringing("Supported: 100rel")
+    bench.device("leg2", 183, sdp(20))
+    bench.engine("early:leg2", sdp=sdp(1, 6000))
+    bench.device("leg2", 200, sdp(20))
+    assert bench.call.state == "talking" and bench.call.promised
+    bench.feed(PrackMissing("leg1"))
+    assert [c.leg for c in bench.of(SendRequest)] == ["leg2"], "the caller's INVITE has been rejected"
+    bench.engine("delete")
+    assert bench.record["cause"] == "no_prack"
+
+
 def test_an_offer_in_a_prack_is_refused():
     bench = ringing("Require: 100rel")
     bench.device("leg2", 180)

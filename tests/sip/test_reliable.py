@@ -208,6 +208,18 @@ def test_a_prack_that_never_comes_is_told_after_64_t1():
     pair.settle()
 
 
+def test_a_2xx_that_waits_for_a_prack_in_vain_gives_way_to_a_rejection():
+    """Section 3: the user has answered already and cannot answer again."""
+    pair, invite = invited()
+    pair.answer(invite, 183, reliably=True, body=SDP)
+    pair.answer(invite, 200, body=SDP)
+    pair.run(40)
+    assert got(pair.b, PrackMissing) == [PrackMissing(invite.key)]
+    assert [response.status for response in heard(pair)] == [183, 504]
+    pair.run(60)
+    assert len(pair.a.endpoint) == len(pair.b.endpoint) == 0
+
+
 def test_a_prack_for_nothing_gets_481_and_one_without_rack_400():
     pair, invite = invited()
     response = pair.answer(invite, 183, reliably=True)

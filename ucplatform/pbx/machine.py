@@ -170,6 +170,7 @@ TABLE: dict[tuple[str, type], Handler] = {
     ("talking", Cancelled): reoffer.cancelled,
     ("talking", AckIn): delayed.acknowledged,
     ("talking", AckMissing): grace.ack_missing,
+    ("talking", PrackMissing): progress.prack_missing,
     ("talking", Restored): refresh.restored,
     ("talking", FlowLost): grace.flow_lost,
     ("talking", DeviceBack): grace.device_back,

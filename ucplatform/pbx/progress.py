@@ -114,6 +114,7 @@ def prack(call: Call, leg: Leg, event: InDialog, now: float) -> None:
 
 
 def prack_missing(call: Call, event: PrackMissing, now: float) -> None:
-    """RFC 3262 3: the INVITE is to be rejected."""
-    if event.leg in call.legs and call.answered is None:
-        end(call, now, NO_PRACK, "server")
+    """RFC 3262 3: the INVITE is to be rejected; the endpoint has done so where our 200 was waiting."""
+    leg = call.legs.get(event.leg)
+    if leg is not None:
+        end(call, now, NO_PRACK, "server", spared=leg if call.answered else None)

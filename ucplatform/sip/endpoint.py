@@ -393,12 +393,22 @@ class Endpoint:
         if name == RETRY_2XX:
             return self._retry_2xx(key, now)
         if name == RETRY_1XX:
-            return self._reliable.fire(key, now)
+            return self._retry_1xx(key, now)
         out: list[Command] = []
         tx = self._transactions.get(key)
         if tx is not None and name in tx.running:
             tx.running.discard(name)
             self._feed(tx, TIMERS[name], None, now, out)
+        return out
+
+    def _retry_1xx(self, key: Key, now: float) -> list[Command]:
+        """The user has answered where a 2xx waited for the PRACK, so it is for us to reject the INVITE then
+        (RFC 3262 3)."""
+        out: list[Command] = []
+        unsent = self._reliable.fire(key, now, out)
+        if unsent is not None:
+            tx = self._transactions[key]
+            self._feed(tx, Input.FAILURE, make_response(tx.request, 504, to_tag=unsent.to_tag), now, out)
         return out
 
     def _retry_2xx(self, key: Key, now: float) -> list[Command]:

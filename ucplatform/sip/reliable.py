@@ -122,18 +122,22 @@ class Reliable:
         self._stop(offered, out)
         return key, waiting
 
-    def fire(self, key: Key, now: float) -> list[Command]:
-        """Send it again: after T1, then doubling, for 64*T1 over any transport (3)."""
+    def fire(self, key: Key, now: float, out: list[Command]) -> Response | None:
+        """Send it again: after T1, then doubling, for 64*T1 over any transport (3). Comes back with the 2xx
+        that has waited in vain: somebody else has to answer the INVITE then."""
         offered = self._offered.get(key)
         if offered is None or offered.sent is None:
-            return []
+            return None
         if now >= offered.deadline:
+            given_up = offered.waiting[-1] if offered.answered else None
             offered.sent = None
             offered.waiting.clear()
-            return [PassUp(PrackMissing(key))]
+            out.append(PassUp(PrackMissing(key)))
+            return given_up
         offered.interval *= 2
         again = min(now + offered.interval, offered.deadline)
-        return [Send(offered.tx.flow, offered.sent), SetTimer((RETRY_1XX, *key), again)]
+        out += [Send(offered.tx.flow, offered.sent), SetTimer((RETRY_1XX, *key), again)]
+        return None
 
     # ---- the peer's
 
