@@ -86,7 +86,9 @@ class House:
 
 
 def switchboard(settings: Any, parts: dict[str, Any]) -> Switchboard:
-    return Switchboard(house=house_of(settings), secret=b"nonces", page_password=lambda name: None, **parts)
+    """A page's password is that of its number; its credential never ends."""
+    password = lambda name: f"secret-{name.split('!')[1]}"  # noqa: E731
+    return Switchboard(house=house_of(settings), secret=b"nonces", page_password=password, **parts)
 
 
 def known(edge: Edge, number: str) -> list[Any]:

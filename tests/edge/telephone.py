@@ -29,6 +29,7 @@ class Telephone(asyncio.DatagramProtocol):
 
     def __init__(self, number: str, secret: str, server: tuple[str, int], domain: str) -> None:
         self.number, self.secret, self.server, self.domain = number, secret, server, domain
+        self.username = number
         self.requests: asyncio.Queue[Request] = asyncio.Queue()
         self.responses: asyncio.Queue[Response] = asyncio.Queue()
         self.via: tuple[str, ...] = ()
@@ -87,7 +88,7 @@ class Telephone(asyncio.DatagramProtocol):
         response = await self.response()
         if response.status == 401:
             challenge = Challenge.parse(response.headers.get("WWW-Authenticate") or "")
-            credentials = authorize(challenge, method, uri, self.number, self.secret, "c")
+            credentials = authorize(challenge, method, uri, self.username, self.secret, "c")
             if method == "INVITE":
                 self.acknowledge(response)
             self.send(self.build(method, uri, *lines, f"Authorization: {credentials}", body=body))

@@ -104,3 +104,24 @@ async def test_a_connection_that_went_while_its_calls_edge_was_away_is_found_to_
     page.close()
     one = await house.start("1", UC_SIP_UDP=f"127.0.0.1:{caller.server[1]}")
     await until(lambda: leg_of_page(one).lost)
+
+
+async def test_a_credential_of_a_page_is_good_on_one_connection_at_all_edges(house: House) -> None:
+    one, two = await house.pair()
+    contact = f"Contact: <sip:201@page.invalid;transport=ws>;{INSTANCE}"
+
+    async def sign_in(edge: Edge) -> tuple[Page, int]:
+        page = Page(edge)
+        page.username = "w!201!9999999999!session!nonce"
+        return page, (await page.register(contact)).status
+
+    page, status = await sign_in(two)
+    assert status == 200
+    await until(lambda: known(one, "201"))
+    assert [(await sign_in(edge))[1] for edge in (one, two)] == [403, 403]
+    third = await house.start("3")
+    await until(lambda: known(third, "201"))
+    assert (await sign_in(third))[1] == 403
+    page.close()  # it may come back anywhere
+    await until(lambda: known(one, "201")[0].lost_at is not None)
+    assert (await sign_in(one))[1] == 200

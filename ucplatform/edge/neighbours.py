@@ -14,6 +14,7 @@ from ucplatform.edge.fleet import Fleet
 from ucplatform.edge.proxies import Proxies, through
 from ucplatform.edge.shared import SharedDevices
 from ucplatform.edge.transports import Transports
+from ucplatform.pbx.access import Gatekeeper
 from ucplatform.pbx.call import Call
 from ucplatform.pbx.inputs import DeviceBack
 from ucplatform.pbx.ports import House, flow_from_json, flow_to_json
@@ -30,11 +31,14 @@ HELD_SECONDS = 5.0
 HELD = 500
 #: an edge that is asked for a call answers at once
 FETCH_SECONDS = 2.0
+#: credentials of pages in one frame
+PAGES = 200
 
 
 class Switchboard(Protocol):
     calls: CallRoom
     devices: Devices
+    gatekeeper: Gatekeeper
 
     def house(self) -> House: ...
     def on_flow_lost(self, flow: Flow, reason: str) -> None: ...
@@ -64,6 +68,7 @@ class Neighbours:
             own_way=self._own_way,
         )
         self._shared.start()
+        switchboard.gatekeeper.on_bound = self._bound
         await self._fleet.start(self, listening)
 
     async def stop(self) -> None:
@@ -115,6 +120,11 @@ class Neighbours:
         response = make_response(message, 503, headers=(("Retry-After", str(int(HELD_SECONDS))),))
         self._transports.send(way_back(response.via, flow), response.to_bytes())
 
+    def _bound(self, username: str, flow: Flow) -> None:
+        """A page's credential is good on its own connection alone, at whichever edge that is."""
+        if self._fleet.others and not flow.edge:
+            self._fleet.tell({"pages": [[username, flow.id]]})
+
     def flow_lost(self, flow: Flow, reason: str) -> None:
         """One of our own connections has ended: calls elsewhere may use it."""
         if self._fleet.others:
@@ -143,6 +153,9 @@ class Neighbours:
         self.needed = True
         self._shared.edge_up(edge)
         self._remind(edge)
+        pages = [page for page in self._switchboard.gatekeeper.pages() if "/" not in page[1]]
+        for start in range(0, len(pages), PAGES):
+            self._fleet.tell({"pages": pages[start : start + PAGES]}, edge)
         for message, data, origin in self._held.pop(edge, {}).values():
             self._fleet.pass_on(edge, message, data, origin)
         for flow in self._calls_flows(edge):
@@ -151,6 +164,7 @@ class Neighbours:
     def edge_down(self, edge: str) -> None:
         """Its connections are lost to us, whether or not they still stand."""
         self._shared.edge_down(edge)
+        self._switchboard.gatekeeper.edge_lost(edge)
         for flow in self._calls_flows(edge):
             self._switchboard.on_flow_lost(flow, f"edge {edge} gone")
 
@@ -159,6 +173,9 @@ class Neighbours:
             self._give(edge, *news["give"])
         elif "call" in news:
             self._take(edge, *news["call"])
+        elif "pages" in news:
+            for username, flow_id in news["pages"]:
+                self._switchboard.gatekeeper.bound_elsewhere(username, f"{edge}/{flow_id}")
         elif "moved" in news:
             call_id, dialogs = news["moved"]
             self._fleet.has_moved([(first, second) for first, second in dialogs], edge)

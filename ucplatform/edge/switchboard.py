@@ -87,7 +87,7 @@ class Switchboard:
         self._endpoint = Endpoint(house.edge_id)
         self._prologue = Prologue()
         self._clock = Clock(loop, self._fire)
-        self._gatekeeper = Gatekeeper(house.domain, NonceIssuer(secret), accounts, page_password)
+        self.gatekeeper = Gatekeeper(house.domain, NonceIssuer(secret), accounts, page_password)
         self._porter = Porter(self, Bans(store, exempt=self.trusts), Limits())
         self._watch: Watch | None = None
         self.devices = Devices(store, self.house, self._probe, secret)
@@ -96,7 +96,7 @@ class Switchboard:
             self,
             house=self.house,
             directory=accounts,
-            gatekeeper=self._gatekeeper,
+            gatekeeper=self.gatekeeper,
             porter=self._porter,
             devices=self.devices,
             calls=self.calls,
@@ -132,7 +132,7 @@ class Switchboard:
     def take_options(self, options: Mapping[str, Any]) -> None:
         """An administrator changed a setting; calls under way keep what they began with."""
         self._porter.take_options(options)
-        self._gatekeeper.offer_sha256 = bool(options.get("offer_sha256", 0))
+        self.gatekeeper.offer_sha256 = bool(options.get("offer_sha256", 0))
         self._house = replace(
             self._house,
             ring_seconds=float(options.get("ring_seconds", self._house.ring_seconds)),
@@ -171,7 +171,7 @@ class Switchboard:
         """One command of the stream (web, workers). Unknown kinds raise ValueError, which is logged there."""
         kind = command.get("kind")
         if kind == "session-ended":
-            for flow_id in self._gatekeeper.flows_of(str(command.get("session", ""))):
+            for flow_id in self.gatekeeper.flows_of(str(command.get("session", ""))):
                 if self._transports is not None:
                     self._transports.close_flow(flow_id, "signed out")
         elif kind == "hangup":
@@ -246,7 +246,7 @@ class Switchboard:
     def on_flow_lost(self, flow: Flow, reason: str) -> None:
         """A connection ended: its transactions fail, its devices are waited for, its calls have their
         grace."""
-        self._gatekeeper.flow_lost(flow.id)
+        self.gatekeeper.flow_lost(flow.id)
         self.devices.flow_lost(flow.id)
         self._run(self._endpoint.flow_lost(flow.id, self._loop.time()))
         self.calls.flow_lost(FlowLost(flow.id))
@@ -337,10 +337,10 @@ class Switchboard:
         return self.calls.dialog(request.call_id, request.to_tag or "", request.from_tag or "") is not None
 
     def claims(self, request: Request) -> str:
-        return self._gatekeeper.claims(request)
+        return self.gatekeeper.claims(request)
 
     def is_answer(self, request: Request, peer: str) -> bool:
-        return self._gatekeeper.is_answer(request, peer, self.now())
+        return self.gatekeeper.is_answer(request, peer, self.now())
 
     # -- what calls want (callroom.Line, reception.Desk) -------------------------------------------
 

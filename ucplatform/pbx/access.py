@@ -90,8 +90,11 @@ class Gatekeeper:
         self._nonces = nonces
         self._directory = directory
         self._page_password = page_password
-        self._pages: dict[str, tuple[str, _Secret]] = {}
+        #: the flow that a page's credential is bound to, and what it proves; None where another edge knows
+        self._pages: dict[str, tuple[str, _Secret | None]] = {}
         self._pages_by_flow: dict[str, set[str]] = {}
+        #: told of each credential that is bound here: (user name, flow)
+        self.on_bound: Callable[[str, Flow], None] = lambda username, flow: None
         self.offer_sha256 = False
         # Unknown names are checked against this one, so that they take as long to refuse as known ones. So
         # are those that no telephone may use: their empty hash would be a secret that everybody knows.
@@ -123,8 +126,10 @@ class Gatekeeper:
         if self._nonces.use(credentials.nonce, credentials.nc, now) is not Verdict.GOOD:
             return Denied(self._challenge(request, now, peer, flow, stale=True), None, credentials.username)
         if secret.session:
-            self._pages[credentials.username] = (flow.id, secret)
-            self._pages_by_flow.setdefault(flow.id, set()).add(credentials.username)
+            known = self._pages.get(credentials.username)
+            self._bind(credentials.username, flow.id, secret)
+            if known is None:
+                self.on_bound(credentials.username, flow)
         if request.from_.uri.username != secret.account.number:
             return Denied(
                 make_response(request, 403, "From Is Not Yours"), "foreign-from", credentials.username
@@ -154,9 +159,28 @@ class Gatekeeper:
         for username in self._pages_by_flow.pop(flow_id, ()):
             del self._pages[username]
 
+    def edge_lost(self, edge: str) -> None:
+        """Another edge is gone, and all flows with it."""
+        for flow_id in [flow_id for flow_id in self._pages_by_flow if flow_id.startswith(f"{edge}/")]:
+            self.flow_lost(flow_id)
+
+    def bound_elsewhere(self, username: str, flow_id: str) -> None:
+        """Another edge has bound a page's credential: nobody else may use it here."""
+        if username not in self._pages:
+            self._bind(username, flow_id, None)
+
+    def pages(self) -> list[tuple[str, str]]:
+        """The credentials that are bound by us: user name and flow."""
+        return [(name, flow) for name, (flow, secret) in self._pages.items() if secret is not None]
+
+    def _bind(self, username: str, flow_id: str, secret: _Secret | None) -> None:
+        self._pages[username] = (flow_id, secret)
+        self._pages_by_flow.setdefault(flow_id, set()).add(username)
+
     def flows_of(self, session: str) -> set[str]:
         """The flows that a web session's credentials are bound to."""
-        return {flow for flow, secret in self._pages.values() if secret.session == session}
+        pages = self._pages.values()
+        return {flow for flow, secret in pages if secret is not None and secret.session == session}
 
     def _credentials(self, request: Request) -> Credentials | None:
         """The credentials for our realm; anything else counts as none (RFC 3261 22.3, RFC 4475 3.3.7)."""
@@ -175,9 +199,11 @@ class Gatekeeper:
         parts = username.split("!")
         account = self._directory.by_number(parts[1]) if len(parts) == 5 else None
         bound = self._pages.get(username)
-        if bound is not None:
+        if bound is not None and bound[0] != flow.id:
+            return self._nobody
+        if bound is not None and bound[1] is not None:
             # The account as it is now: it may have been disabled since the page came.
-            return replace(bound[1], account=account) if bound[0] == flow.id else self._nobody
+            return replace(bound[1], account=account)
         # Bound to a connection, so that signing out can end it: a datagram has none.
         password = self._page_password(username) if flow.websocket else None
         if password is None:
