@@ -130,11 +130,57 @@ def test_a_call_ends_whose_answer_waited_for_a_prack_that_never_came():
     assert bench.record["cause"] == "no_prack"
 
 
-def test_an_offer_in_a_prack_is_refused():
+def answered_early() -> Bench:
+    bench = ringing("Require: 100rel")
+    bench.device("leg2", 183, sdp(20))
+    bench.engine("early:leg2", sdp=sdp(1, 6000))
+    return bench
+
+
+@pytest.mark.parametrize("method", ["PRACK", "UPDATE"])
+def test_a_caller_that_has_its_answer_may_offer_anew(method):
+    bench = answered_early()
+    bench.in_dialog("leg1", method, sdp(10, 4400, version=2))
+    assert bench.asked("early-offer")["sdp"] == sdp(10, 4400, version=2)
+    bench.engine("early-offer", sdp=sdp(1, 5000))
+    assert bench.asked("early-answer")["sdp"] == sdp(20)
+    bench.engine("early-answer", sdp=sdp(1, 6000))
+    assert bench.said().status == 200 and b"m=audio 6000" in bench.said().body
+    assert bench.call.state == "ringing" and bench.call.exchange is None
+    bench.device("leg2", 200, sdp(20))
+    assert bench.call.state == "talking"
+
+
+def test_an_early_offer_for_which_the_device_would_have_to_change_is_refused():
+    bench = answered_early()
+    bench.in_dialog("leg1", "UPDATE", sdp(direction="sendonly", version=2))
+    bench.engine("early-offer", sdp=sdp(1, 5000, "sendonly"))
+    assert bench.said().status == 488 and bench.asked("restore")
+    assert bench.call.caller.session.received == sdp() and bench.call.state == "ringing"
+
+
+def test_a_second_early_offer_comes_too_early():
+    bench = answered_early()
+    bench.in_dialog("leg1", "UPDATE", sdp(10, 4400, version=2))
+    bench.in_dialog("leg1", "UPDATE", sdp(10, 4402, version=3))
+    assert bench.said().status == 500 and "Retry-After" in bench.said().headers
+
+
+def test_an_early_offer_whose_answer_comes_behind_the_200_is_answered_all_the_same():
+    bench = answered_early()
+    bench.in_dialog("leg1", "UPDATE", sdp(10, 4400, version=2))
+    bench.engine("early-offer", sdp=sdp(1, 5000))
+    bench.device("leg2", 200, sdp(20))
+    bench.engine("early-answer", sdp=sdp(1, 6000))
+    assert bench.call.state == "talking" and bench.call.exchange is None
+    assert (bench.said().status, bench.said().method) == (200, "UPDATE")
+
+
+def test_an_offer_in_a_prack_before_there_is_an_answer_is_too_early():
     bench = ringing("Require: 100rel")
     bench.device("leg2", 180)
     bench.in_dialog("leg1", "PRACK", sdp(version=2))
-    assert bench.said().status == 488 and bench.call.state == "ringing"
+    assert bench.said().status == 500 and bench.call.state == "ringing"
 
 
 def test_early_media_that_the_engine_refuses_rings_reliably_too():

@@ -118,7 +118,8 @@ def answer_ready(call: Call, event: MediaDone, now: float) -> None:
         up(call, "", now)
         if not caller.session.same_sent(event.reply["sdp"]):
             # What was promised reliably has changed: the caller is told when its ACK is here.
-            call.owed, call.exchange = call.callee_id, Exchange(caller.id, call.callee_id, "ack")
+            call.owed = call.callee_id
+            call.exchange = call.exchange or Exchange(caller.id, call.callee_id, "ack")
         return
     body = caller.session.describe(event.reply["sdp"], caller.flow.local[0])
     if event.ref == "terminate":

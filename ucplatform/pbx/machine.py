@@ -11,6 +11,7 @@ from ucplatform.pbx.call import Call
 from ucplatform.pbx.commands import Command
 from ucplatform.pbx.features import (
     delayed,
+    early,
     grace,
     pickup,
     redirect,
@@ -91,6 +92,8 @@ _MEDIA: dict[str, Handler] = {
     "takeover": takeover.media_done,
     "release": takeover.released,
     "settle": delayed.media_done,
+    "early-offer": early.media_done,
+    "early-answer": early.media_done,
     "transfer-offer": transfer.media_done,
     "transfer-answer": transfer.media_done,
     "adopt": transfer.media_done,
@@ -98,6 +101,8 @@ _MEDIA: dict[str, Handler] = {
 _NO_MEDIA: dict[str, Handler] = {
     "takeover": takeover.media_failed,
     "settle": delayed.media_failed,
+    "early-offer": early.media_failed,
+    "early-answer": early.media_failed,
     "accept": delayed.media_failed,
     "transfer-offer": transfer.media_failed,
     "transfer-answer": transfer.media_failed,
@@ -105,8 +110,23 @@ _NO_MEDIA: dict[str, Handler] = {
 }
 
 
+def _ringing_media(call: Call, event: MediaDone, now: float) -> None:
+    handler: Handler = early.media_done if event.ref in early.QUESTIONS else setup.media_ready
+    handler(call, event, now)
+
+
+def _ringing_no_media(call: Call, event: MediaFailed, now: float) -> None:
+    handler: Handler = early.media_failed if event.ref in early.QUESTIONS else setup.media_refused
+    handler(call, event, now)
+
+
 def _answering_media(call: Call, event: MediaDone, now: float) -> None:
     handler: Handler = pickup.media_done if event.ref in pickup.QUESTIONS else answer.answer_ready
+    (early.media_done if event.ref in early.QUESTIONS else handler)(call, event, now)
+
+
+def _answering_no_media(call: Call, event: MediaFailed, now: float) -> None:
+    handler: Handler = early.media_failed if event.ref in early.QUESTIONS else answer.answer_refused
     handler(call, event, now)
 
 
@@ -134,8 +154,8 @@ def _talking_no_media(call: Call, event: MediaFailed, now: float) -> None:
 TABLE: dict[tuple[str, type], Handler] = {
     ("new", InviteIn): setup.place,
     # devices ring
-    ("ringing", MediaDone): setup.media_ready,
-    ("ringing", MediaFailed): setup.media_refused,
+    ("ringing", MediaDone): _ringing_media,
+    ("ringing", MediaFailed): _ringing_no_media,
     ("ringing", Reply): answer.device_replied,
     ("ringing", NoReply): answer.device_silent,
     ("ringing", NumberFound): redirect.found,
@@ -150,7 +170,7 @@ TABLE: dict[tuple[str, type], Handler] = {
     ("ringing", HangUp): ending.hang_up,
     # a device has won, the engine prepares the caller's answer
     ("answering", MediaDone): _answering_media,
-    ("answering", MediaFailed): answer.answer_refused,
+    ("answering", MediaFailed): _answering_no_media,
     ("answering", Reply): answer.device_replied,
     ("answering", NoReply): answer.device_silent,
     ("answering", Cancelled): ending.caller_cancelled,

@@ -7,7 +7,7 @@ from ucplatform.pbx import mediaplan
 from ucplatform.pbx.call import Call
 from ucplatform.pbx.commands import Save, SendRequest
 from ucplatform.pbx.ending import end
-from ucplatform.pbx.inputs import InDialog, PrackMissing
+from ucplatform.pbx.inputs import PrackMissing
 from ucplatform.pbx.invite import description
 from ucplatform.pbx.leg import Leg
 from ucplatform.pbx.outcome import NO_PRACK
@@ -106,11 +106,6 @@ def no_sound(call: Call) -> None:
 def _required(call: Call) -> bool:
     request = call.caller.request
     return request is not None and "100rel" in request.require
-
-
-def prack(call: Call, leg: Leg, event: InDialog, now: float) -> None:
-    """The caller has our reliable response (RFC 3262 3). A new offer in it is not for now (RFC 6337 2)."""
-    call.answer_request(leg, event.key, event.request, 488 if event.request.body else 200)
 
 
 def prack_missing(call: Call, event: PrackMissing, now: float) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from ucplatform import sdp
 from ucplatform.pbx.call import Call
-from ucplatform.pbx.features import delayed, refresh, reoffer
+from ucplatform.pbx.features import delayed, early, refresh, reoffer
 from ucplatform.pbx.inputs import InDialog
 from ucplatform.pbx.invite import SDP, description, unreadable
 from ucplatform.pbx.leg import Leg
@@ -47,6 +47,14 @@ def update(call: Call, leg: Leg, event: InDialog, now: float) -> None:
         refresh.answered(call, leg, event.key, request, "", now)
 
 
+def prack(call: Call, leg: Leg, event: InDialog, now: float) -> None:
+    """The caller has our reliable response (RFC 3262 3). An offer in it is one like that of an UPDATE (5)."""
+    if event.request.body:
+        update(call, leg, event, now)
+    else:
+        call.answer_request(leg, event.key, event.request, 200)
+
+
 def _refused(call: Call, leg: Leg, event: InDialog) -> bool:
     refusal = _refusal(call, leg, event)
     if refusal is None:
@@ -65,7 +73,7 @@ def _refusal(call: Call, leg: Leg, event: InDialog) -> Refusal | None:
         return status, None, (("Accept", SDP),) if status == 415 else ()
     if not fields.accepts(request, SDP):
         return 406, None, ()
-    if call.state != "talking":
+    if call.state != "talking" and (leg.role != "caller" or call.exchange or early.heard(call) is None):
         # The offer of its INVITE has no answer yet (RFC 3311 5.2), or ours to it has none.
         return _later(call) if leg.role == "caller" else (491, None, ())
     if call.transfer is not None:
@@ -102,7 +110,9 @@ def _taken(call: Call, leg: Leg, event: InDialog) -> str | None:
 
 
 def _offered(call: Call, leg: Leg, event: InDialog, body: str, now: float) -> None:
-    if body == leg.session.received:
+    if call.state != "talking":
+        early.offered(call, leg, event, body)
+    elif body == leg.session.received:
         # A refresh: what we last said still holds, the engine need not be asked (RFC 4028 7.4).
         refresh.answered(call, leg, event.key, event.request, leg.session.sent, now)
     else:

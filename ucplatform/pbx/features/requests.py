@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ucplatform.pbx import progress
 from ucplatform.pbx.call import ALLOW, SUPPORTED, Call
 from ucplatform.pbx.ending import end
 from ucplatform.pbx.features import transfer
 from ucplatform.pbx.features.dtmf import info
-from ucplatform.pbx.features.reinvite import reinvite, update
+from ucplatform.pbx.features.reinvite import prack, reinvite, update
 from ucplatform.pbx.inputs import InDialog
 from ucplatform.pbx.invite import reasons
 from ucplatform.pbx.leg import Leg
@@ -79,6 +78,6 @@ METHODS: dict[str, Handler] = {
     "INVITE": reinvite,
     "INFO": info,
     "OPTIONS": _options,
-    "PRACK": progress.prack,
+    "PRACK": prack,
     "UPDATE": update,
 }
