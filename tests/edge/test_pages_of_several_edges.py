@@ -120,7 +120,7 @@ async def test_a_credential_of_a_page_is_good_on_one_connection_at_all_edges(hou
     await until(lambda: known(one, "201"))
     assert [(await sign_in(edge))[1] for edge in (one, two)] == [403, 403]
     third = await house.start("3")
-    await until(lambda: known(third, "201"))
+    await until(lambda: third._switchboard.gatekeeper._pages)  # told when it is linked
     assert (await sign_in(third))[1] == 403
     page.close()  # it may come back anywhere
     await until(lambda: known(one, "201")[0].lost_at is not None)
