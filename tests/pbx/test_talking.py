@@ -323,6 +323,16 @@ def take_over(bench: Bench) -> None:
     bench.feed(ReplaceIn(("again",), invite, page_flow("ws-2"), ALICE, "leg1"))
 
 
+def test_who_hangs_up_before_it_has_taken_over_is_answered():
+    bench = Bench()
+    bench.talk()
+    invite = request("INVITE", "201", sdp(55), call_id="call-2", from_tag="new")
+    bench.feed(ReplaceIn(("again",), invite, page_flow("ws-2"), ALICE, "leg1"))
+    bench.in_dialog("leg3", "BYE")
+    assert [(c.key, c.response.status) for c in bench.of(Respond)] == [(("BYE",), 200), (("again",), 487)]
+    assert {c.leg for c in bench.of(SendRequest)} == {"leg1", "leg2"} and bench.call.state == "over"
+
+
 def test_an_ack_missing_on_a_leg_that_was_replaced_ends_nothing():
     bench = page_call()
     take_over(bench)

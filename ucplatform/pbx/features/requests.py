@@ -50,7 +50,8 @@ def _bye(call: Call, leg: Leg, event: InDialog, now: float) -> None:
         # It answered and left before the caller could be told: first the 200, and behind its ACK the BYE.
         call.set_leg(leg, "over")
     elif call.state == "talking":
-        end(call, now, _reason(event), leg.role, spared=leg)
+        # Who is about to take the call over still waits for the answer to its INVITE.
+        end(call, now, _reason(event), leg.role, spared=leg if leg.state == "up" else None)
     else:
         # Who calls, or picks up, gives up by BYE on the early dialog (RFC 3261 15): its INVITE still gets a
         # final answer.
