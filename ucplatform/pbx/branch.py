@@ -101,6 +101,8 @@ def failed(call: Call, leg: Leg, status: int, reason: str, now: float) -> None:
         ring(call, leg.spares[0], leg.name, leg.spares[1:], leg.history)
     if status >= 600:
         for other in call.devices:
+            if other.state == "awaiting":
+                call.stop_timer(f"reconnect:{other.id}")
             close(call, other, of_status(status, reason))
     if any(other.pending for other in call.devices):
         if asked:
