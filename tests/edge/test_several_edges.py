@@ -197,3 +197,22 @@ async def test_a_transfer_to_a_call_that_no_edge_has_fails_as_it_does_in_a_house
         notify = await middle.request("NOTIFY")
         assert notify.body.startswith(said)
         middle.answer(notify)
+
+
+async def test_a_call_that_the_other_edge_does_not_take_comes_back(house: House) -> None:
+    one, two = await house.pair()
+    caller, callee = await house.telephone("200", two), await house.telephone("201", two)
+    await caller.register()
+    await callee.register()
+    answer, invite = await talk(caller, callee)
+    dialog = (answer.call_id, answer.to_tag, answer.from_tag)
+    two.neighbours.news("1", {"give": ["nobody waits", *dialog]})
+    assert two.health()["calls"] == 0
+    await until(lambda: two.health()["calls"] == 1)
+    assert one.health()["calls"] == 0 and not two.neighbours._given
+    one.neighbours._wanted["waits"] = lambda: None
+    two.neighbours.news("1", {"give": ["waits", *dialog]})
+    callee.send(callee.inside("BYE", invite, callee.tag))  # while it is on its way
+    assert (await callee.response()).status == 200
+    caller.answer(await caller.request("BYE"))
+    await until(lambda: one.health()["calls"] == two.health()["calls"] == 0)

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from ucplatform.edge import log
 from ucplatform.edge.callroom import CallRoom
 from ucplatform.edge.devices import Devices
-from ucplatform.edge.fleet import Fleet
+from ucplatform.edge.fleet import Dialog, Fleet
 from ucplatform.edge.proxies import Proxies, through
 from ucplatform.edge.shared import SharedDevices
 from ucplatform.edge.transports import Transports
@@ -56,6 +56,8 @@ class Neighbours:
         self.needed = proxied
         self._held: dict[str, dict[Key, tuple[Request, bytes, Flow]]] = {}
         self._wanted: dict[str, Callable[[], None]] = {}
+        #: calls that another edge has not said yet to have: that edge, and their snapshot
+        self._given: dict[str, tuple[str, dict[str, Any]]] = {}
         transports.away = fleet
 
     async def start(self, switchboard: Switchboard, listening: Mapping[str, str]) -> None:
@@ -165,6 +167,8 @@ class Neighbours:
         """Its connections are lost to us, whether or not they still stand."""
         self._shared.edge_down(edge)
         self._switchboard.gatekeeper.edge_lost(edge)
+        for call_id in [call_id for call_id, (taker, _) in self._given.items() if taker == edge]:
+            self._take_back(call_id)
         for flow in self._calls_flows(edge):
             self._switchboard.on_flow_lost(flow, f"edge {edge} gone")
 
@@ -179,7 +183,10 @@ class Neighbours:
         elif "moved" in news:
             call_id, dialogs = news["moved"]
             self._fleet.has_moved([(first, second) for first, second in dialogs], edge)
+            self._given.pop(call_id, None)
             self._switchboard.calls.leave(call_id)
+        elif "back" in news:
+            self._take_back(news["back"])
         else:
             self._shared.news(edge, news)
 
@@ -202,19 +209,39 @@ class Neighbours:
             done()
 
     def _give(self, edge: str, name: str, *dialog: str) -> None:
-        """It stays ours until the other edge says that it has it."""
-        found = self._switchboard.calls.dialog(*dialog)
-        value = self._switchboard.calls.to_give(found[0]) if found else None
-        self._fleet.tell({"call": [name, value]}, edge)
+        """From here on what comes for the call goes after it, by the same link; should the other edge not
+        take it, it comes back."""
+        calls = self._switchboard.calls
+        found = calls.dialog(*dialog)
+        value = calls.to_give(found[0]) if found else None
+        if self._fleet.tell({"call": [name, value]}, edge) and found is not None and value is not None:
+            self._given[found[0].id] = (edge, value)
+            self._fleet.has_moved(_dialogs(found[0]), edge)
+            calls.leave(found[0].id)
 
     def _take(self, edge: str, name: str, value: dict[str, Any] | None) -> None:
-        if value is not None and name in self._wanted:
+        if value is not None:
+            call_id = str(value["id"])
+            if name not in self._wanted or not self._adopted(edge, value):
+                self._fleet.tell({"back": call_id}, edge)
+        self._fetched(name)
+
+    def _adopted(self, edge: str, value: dict[str, Any]) -> bool:
+        try:
             for leg in [*value["legs"], *value["gone"]]:
                 leg["flow"] = flow_to_json(self._seen_from(edge, flow_from_json(leg["flow"])))
             call = self._switchboard.calls.adopt(value, self._switchboard.house())
-            log.info("call-moved", call=call.id, edge=edge)
-            self._announce(call)
-        self._fetched(name)
+        except (KeyError, TypeError, ValueError) as error:
+            log.fault("call-not-taken", error, edge=edge)
+            return False
+        log.info("call-moved", call=call.id, edge=edge)
+        self._announce(call)
+        return True
+
+    def _take_back(self, call_id: str) -> None:
+        given = self._given.pop(call_id, None)
+        if given is not None:
+            self._announce(self._switchboard.calls.adopt(given[1], self._switchboard.house()))
 
     def _seen_from(self, edge: str, flow: Flow) -> Flow:
         """A flow as `edge` names it, as we do."""
@@ -225,7 +252,7 @@ class Neighbours:
 
     def _announce(self, call: Call) -> None:
         """Tell all others that this call is here now, whatever its tags say."""
-        dialogs = [(leg.sip_call_id, leg.local_tag) for leg in [*call.legs.values(), *call.gone]]
+        dialogs = _dialogs(call)
         self._fleet.has_moved(dialogs, self._fleet.edge_id)
         self._fleet.tell({"moved": [call.id, dialogs]})
 
@@ -242,3 +269,7 @@ class Neighbours:
     def _calls_flows(self, edge: str) -> Iterator[Flow]:
         legs = [leg for call in self._switchboard.calls.calls.values() for leg in call.legs.values()]
         yield from {leg.flow for leg in legs if leg.flow.edge == edge and leg.flow.reliable}
+
+
+def _dialogs(call: Call) -> list[Dialog]:
+    return [(leg.sip_call_id, leg.local_tag) for leg in [*call.legs.values(), *call.gone]]
