@@ -38,7 +38,8 @@ def test_an_update_with_an_offer_goes_through_as_an_update():
     bench = Bench()
     bench.talk(headers=UPDATES)
     hold(bench, "UPDATE")
-    assert b"a=sendonly" in bench.sent("leg2", "UPDATE").body
+    update = bench.sent("leg2", "UPDATE")
+    assert b"a=sendonly" in update.body and "timer" in update.supported and "Allow" in update.headers
     bench.device("leg2", 200, sdp(20, direction="recvonly"), "reinvite", method="UPDATE")
     bench.engine("reanswer", sdp=sdp(1, 6000, "recvonly"))
     answer = bench.said()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ucplatform import sdp
-from ucplatform.pbx.call import Call
+from ucplatform.pbx.call import ALLOW, SUPPORTED, Call
 from ucplatform.pbx.commands import Save, SendRequest
 from ucplatform.pbx.ending import end
 from ucplatform.pbx.exchange import Exchange
@@ -40,6 +40,11 @@ def wishes(house: House, leg: Leg) -> HeaderLines:
     if timer.least > LEAST:
         lines.append(("Min-SE", str(timer.least)))
     return lines
+
+
+def inside(house: House, leg: Leg) -> HeaderLines:
+    """The same for a re-INVITE or UPDATE, which says anew what we can do (RFC 3261 20.5, RFC 4028 7.1)."""
+    return [("Allow", ALLOW), ("Supported", SUPPORTED), *wishes(house, leg)]
 
 
 def taken(call: Call, leg: Leg, response: Response, now: float) -> None:
@@ -156,7 +161,7 @@ def _refresh(call: Call, leg: Leg, now: float) -> None:
     leg.dialog, request = leg.dialog.request(
         "UPDATE" if by_update else "INVITE",
         contact=leg.contact_header(call.house, call.other_number(leg)),
-        headers=[("Supported", "timer"), *wishes(call.house, leg)],
+        headers=inside(call.house, leg),
         body=b"" if by_update else leg.session.sent.encode("utf-8", "surrogateescape"),
         content_type=None if by_update else SDP,
     )

@@ -124,7 +124,7 @@ def _ask(call: Call, exchange: Exchange, target: Leg) -> None:
     target.dialog, request = target.dialog.request(
         exchange.method,
         contact=target.contact_header(call.house, call.other_number(target)),
-        headers=[*refresh.wishes(call.house, target), *connected(call.legs[exchange.source], call.house)],
+        headers=[*refresh.inside(call.house, target), *connected(call.legs[exchange.source], call.house)],
         body=target.session.sent.encode("utf-8", "surrogateescape"),
         content_type=SDP,
     )
