@@ -86,8 +86,7 @@ def test_300000_mutated_datagrams_leave_a_caller_served_and_no_memory_behind(hou
     pairs = [(a, b.number) for a, b in zip(calling, called, strict=True)]
     attacker = Attacker(house)
     try:
-        attacker.shower(WARM_UP)
-        good_calls(house, tmp_path / "warm", called, pairs, attacker, 20)
+        good_calls(house, tmp_path / "warm", called, pairs, attacker, WARM_UP)
         before = settled(house)
         attacker.sent = 0
         good_calls(house, tmp_path / "shower", called, pairs, attacker, DATAGRAMS)
