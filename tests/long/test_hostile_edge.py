@@ -25,6 +25,9 @@ WARM_UP = 60_000
 #: the good caller, 127.0.0.1.
 ATTACKERS = [f"127.3.0.{number}" for number in range(1, 151)]
 BETWEEN = 50  # datagrams between two questions whether the edge still answers: less than an overload
+#: Datagrams a second at most: the heap becomes as large as the transactions of 32 s want it, and what is
+#: compared is one pace with the same pace.
+PACE = 1000
 LONGEST = 8000  # octets: few datagrams of a network are longer
 PATIENCE = 5.0  # seconds for an answer to OPTIONS
 CALLS_A_SECOND = 2
@@ -56,6 +59,7 @@ class Attacker:
 
     def shower(self, count: int) -> None:
         """So many datagrams; TimeoutError when the edge falls silent."""
+        begun = time.monotonic()
         for number in range(count):
             # A branch and Call-ID of its own: else nearly all would be copies of what was answered before.
             data = changed(self._chance, MESSAGES, WORDS, LONGEST)
@@ -64,6 +68,7 @@ class Attacker:
             self.sent += 1
             if number % BETWEEN == 0:
                 self._ask()
+                time.sleep(max(0.0, begun + number / PACE - time.monotonic()))
 
     def _ask(self) -> None:
         branch = secrets.token_hex(8)
