@@ -83,6 +83,13 @@ def test_far_too_much_sends_away_all_newcomers(bench):
     assert {bench.overload.retry_after() for _ in range(200)} == set(range(5, 16))
 
 
+def test_while_it_is_too_much_the_time_counts_that_callers_wait(bench):
+    bench.run(0.5, queue=200)
+    share = bench.overload.share
+    bench.run(0.3, queue=60, busy=0.005)  # others have three quarters of the machine
+    assert bench.overload.share == share, "60 ms of waiting are neither much nor little"
+
+
 def test_newcomers_are_welcome_again_when_the_work_is_done_and_not_before(bench):
     bench.run(0.5, queue=400)
     assert bench.run(1.0, queue=60) == {STRANGERS}

@@ -53,6 +53,8 @@ class Overload:
         #: seconds that an average message costs when nobody is sent away, and as things are
         self.cost = self.cost_now = FIRST_COST
         self._last_served = 0
+        self._last_sample = 0.0
+        self._was_queued = False
         self._since: float | None = None
         self._samples = 0
         self._began: float | None = None
@@ -76,8 +78,9 @@ class Overload:
 
         Late without being busy means that others have the machine: sending away would not help.
         """
-        self._weigh(self.served - self._last_served, busy)
-        self._last_served = self.served
+        passed = now - self._last_sample if self._was_queued else busy
+        self._weigh(self.served - self._last_served, busy, passed)
+        self._last_served, self._last_sample, self._was_queued = self.served, now, queued > 0
         ahead = {
             "datagrams": queued / DATAGRAM_OCTETS * (self.cost_now if self.level else self.cost),
             "lateness": min(late, busy),
@@ -86,14 +89,14 @@ class Overload:
         worst = max(ahead, key=lambda name: ahead[name])
         self._judge(now, ahead[worst], worst)
 
-    def _weigh(self, served: int, busy: float) -> None:
-        """What a message costs. Those sent away cost little, and say nothing of those that are let in."""
+    def _weigh(self, served: int, busy: float, passed: float) -> None:
+        """What a message costs. Those sent away cost little, and say nothing of those that are let in. While
+        it is too much, the time that passes counts: callers wait also while others have the machine."""
         if not served:
             return
-        found = min(max(busy / served, 0.00002), 0.005)
-        self.cost_now += min(served / 50, 0.5) * (found - self.cost_now)
+        self.cost_now += min(served / 50, 0.5) * (min(passed / served, 0.02) - self.cost_now)
         if not self.level:
-            self.cost += min(served / 200, 0.5) * (found - self.cost)
+            self.cost += min(served / 200, 0.5) * (min(busy / served, 0.005) - self.cost)
 
     def _judge(self, now: float, wait: float, why: str) -> None:
         if wait >= HIGH_SECONDS:
