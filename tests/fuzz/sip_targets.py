@@ -39,7 +39,7 @@ WORDS = (
     b"tel:", b"Digest ", b"nonce=", b'realm="', b"CSeq: 1 INVITE\r\n", b"Contact: *\r\n", b"INVITE",
     b"REGISTER", b"Require: x\r\n", b"Replaces: a;to-tag=b;from-tag=c\r\n",
     b"Session-Expires: 90;refresher=uac\r\n", b"expires=", b"reason=", b"to-tag=", b"from-tag=",
-    b"index=1.1", b"example.com:5060", b"alice@example.com",
+    b"index=1.1", b'="a;b"', b'="', b'="a b,c"', b"example.com:5060", b"alice@example.com",
 )  # fmt: skip
 BODY_WORDS = (
     b"\r\n--x\r\n", b"\r\n--x--", b"--x", b"--y", b"--", b"multipart/mixed;boundary=x\n", b"boundary=",

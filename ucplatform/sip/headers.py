@@ -434,9 +434,9 @@ class Replaces(NamedTuple):
         call_id = call_id.strip(BLANK)
         params = parse_params(rest)
         to_tag, from_tag = get_param(params, "to-tag"), get_param(params, "from-tag")
-        if not call_id or " " in call_id or not to_tag or not from_tag:
+        if not call_id or " " in call_id or not is_token(to_tag or "") or not is_token(from_tag or ""):
             raise ParseError("malformed Replaces")
-        return cls(call_id, to_tag, from_tag, get_param(params, "early-only") is not None)
+        return cls(call_id, to_tag or "", from_tag or "", get_param(params, "early-only") is not None)
 
     def __str__(self) -> str:
         early = ";early-only" if self.early_only else ""

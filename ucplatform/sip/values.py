@@ -21,6 +21,7 @@ from ucplatform.sip.grammar import (
     parse_params,
     percent_decode,
     quote,
+    set_param,
 )
 from ucplatform.sip.headers import NameAddr, Replaces, header_key
 from ucplatform.sip.uri import Uri
@@ -192,10 +193,10 @@ class TargetDialog:
 def _dialog(text: str, first: str, second: str, what: str) -> tuple[str, str, str]:
     """A Call-ID and the two tags of that name."""
     call_id, params = _split(text)
-    tags = get_param(params, first), get_param(params, second)
-    if not call_id or " " in call_id or "\t" in call_id or not tags[0] or not tags[1]:
+    one, other = get_param(params, first) or "", get_param(params, second) or ""
+    if not call_id or " " in call_id or "\t" in call_id or not is_token(one) or not is_token(other):
         raise ParseError(f"malformed {what}")
-    return call_id, tags[0], tags[1]
+    return call_id, one, other
 
 
 def parse_flag(text: str) -> bool:
@@ -331,8 +332,8 @@ class Event:
         return cls(package.lower(), get_param(params, "id"), rest)
 
     def __str__(self) -> str:
-        own = "" if self.id is None else f";id={self.id}"
-        return f"{self.package}{own}{format_params(self.params)}"
+        own = () if self.id is None else set_param((), "id", self.id)
+        return f"{self.package}{format_params((*own, *self.params))}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -359,7 +360,7 @@ class SubscriptionState:
 
     def __str__(self) -> str:
         expires = "" if self.expires is None else f";expires={self.expires}"
-        reason = "" if self.reason is None else f";reason={self.reason}"
+        reason = "" if self.reason is None else format_params(set_param((), "reason", self.reason))
         retry = "" if self.retry_after is None else f";retry-after={self.retry_after}"
         return f"{self.state}{reason}{expires}{retry}"
 
