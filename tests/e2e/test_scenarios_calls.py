@@ -12,7 +12,6 @@ ROWS = rows(
     R("caller_talks", ("callee_rings_then_answers",), cause="normal", by="caller"),
     R("caller_is_hung_up", ("callee_hangs_up",), cause="normal", by="callee"),
     R("caller_hears_why_it_ended", ("callee_hangs_up",), cause="normal", by="callee"),
-    R("caller_is_answered_and_left", ("callee_hangs_up_before_the_ack",), cause="normal", by="callee"),
     R("caller_cancels", ("callee_rings",), "cancelled", "cancelled", "caller"),
     R("caller_meets_busy", ("callee_is_busy",), "busy", "busy"),
     R("caller_meets_busy", ("callee_refuses_without_a_tag",), "busy", "busy"),

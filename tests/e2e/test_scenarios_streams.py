@@ -204,8 +204,11 @@ async def test_a_telephone_that_comes_back_after_its_connection_broke_is_called(
     lost.close()
     callee = await telephone(instance, Person(lost.number, "", lost.secret), kind)
     try:
+        if kind == "tls":  # a page is waited for while it reconnects, nobody else is
+            assert (await callee.register("Expires: 600")).status == 200
         talk = await Talk.place(caller, callee.number)
-        assert (await callee.register("Expires: 600")).status == 200
+        if kind != "tls":
+            assert (await callee.register("Expires: 600")).status == 200
         other = await Talk.wait(callee)
         other.reply(200, other.body(setup="active"))
         await talk.answered()
