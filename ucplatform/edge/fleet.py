@@ -32,6 +32,8 @@ from ucplatform.sip.message import Request, Response
 from ucplatform.sip.transaction import MAGIC_COOKIE
 
 ANNOUNCE_SECONDS = 1.0
+#: for a connection to another edge, which is near
+DIAL_SECONDS = 1.0
 ANNOUNCED_FOR_MS = 5000
 #: a link that is this long without a frame is dead, whatever TCP believes
 SILENCE_SECONDS = 5.0
@@ -153,17 +155,18 @@ class Fleet:
         """Dial who is there and not linked yet: the lower id dials."""
         unlinked = [name for name in announced if self.others.get(name) is None]
         self._missing = {name: self._missing.get(name, time.monotonic()) for name in unlinked}
-        for name, entry in announced.items():
-            if self.edge_id > name or self.others.get(name) is not None:
-                continue
-            where = str(entry.get("link", ""))
-            try:
-                async with asyncio.timeout(links.GREETING_SECONDS):
-                    await links.dial(where, lambda name=name: Link(self, dialled=True, expected=name))
-            except (OSError, ValueError) as error:
-                if self._told.get(name) != entry.get("life"):  # once for each life of that edge
-                    self._told[name] = str(entry.get("life"))
-                    log.warning("edge-not-reached", edge=name, link=where, error=error)
+        await asyncio.gather(*(self._dial(name, announced[name]) for name in unlinked if name > self.edge_id))
+
+    async def _dial(self, name: str, entry: Mapping[str, Any]) -> None:
+        """One that does not answer must not keep the others waiting: they would take us for silent."""
+        where = str(entry.get("link", ""))
+        try:
+            async with asyncio.timeout(DIAL_SECONDS):
+                await links.dial(where, lambda: Link(self, dialled=True, expected=name))
+        except (OSError, ValueError) as error:
+            if self._told.get(name) != entry.get("life"):  # once for each life of that edge
+                self._told[name] = str(entry.get("life"))
+                log.warning("edge-not-reached", edge=name, link=where, error=error)
 
     def _look_after(self) -> None:
         """Keep links alive, cut silent ones, forget edges that stay away."""
@@ -262,6 +265,8 @@ class Fleet:
             return False
         if isinstance(message, Request) and not message.to_tag:
             _remember(self._passed, message.call_id, owner)  # its CANCEL and ACK will not name anybody
+        if link.is_behind():
+            return True  # lost on the way: strangers' strays must not cost the calls their link
         return link.send(MESSAGE, _text(flow) + b"\n" + data)
 
     # -- flows of other edges (transports.Away) ----------------------------------------------------

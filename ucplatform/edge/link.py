@@ -199,6 +199,10 @@ class Link(asyncio.Protocol):
         transport.write(self._out.seal(kind, payload))
         return True
 
+    def is_behind(self) -> bool:
+        """Whether so much waits that what can be sent again had better not be added."""
+        return self._transport is not None and self._transport.get_write_buffer_size() > OUTPUT // 4
+
     def _write(self, data: bytes) -> None:
         assert self._transport is not None
         self._transport.write(len(data).to_bytes(HEAD, "big") + data)
