@@ -19,7 +19,7 @@ pytestmark = pytest.mark.alone
 
 CALLS = 500
 CALLEES = 100
-RATE = 30
+RATE = 25
 LOSS = 0.05
 LONGEST = 10  # seconds: half a second of talk, and what it takes to hear a BYE that was lost again and again
 #: what comes late, when its loss was repaired, is no mistake of anybody
