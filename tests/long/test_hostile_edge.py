@@ -27,7 +27,7 @@ ATTACKERS = [f"127.3.0.{number}" for number in range(1, 151)]
 BETWEEN = 50  # datagrams between two questions whether the edge still answers: less than an overload
 #: Datagrams a second at most: the heap becomes as large as the transactions of 32 s want it, and what is
 #: compared is one pace with the same pace.
-PACE = 1000
+PACE = 500
 LONGEST = 8000  # octets: few datagrams of a network are longer
 PATIENCE = 5.0  # seconds for an answer to OPTIONS
 CALLS_A_SECOND = 2
