@@ -13,6 +13,17 @@ from steps import PYTHON, ROOT, say
 COUNT = re.compile(r"(\d+) (passed|failed|errors?|skipped|xfailed|xpassed|deselected|warnings?)")
 CLOSING = re.compile(r"^=* ?.*\bin \d[\d.]*s\b.*?=*$")
 NOTHING_COLLECTED = 5
+WORKERS = ("-n", "4", "--dist", "loadfile", "--no-loadscope-reorder")
+#: a long file that is begun last is waited for by all the others
+LONGEST_FIRST = (
+    "tests/embedded/test_house.py",
+    "tests/e2e/test_accessibility.py",
+    "tests/e2e/test_several_edges_by_kamailio.py",
+    "tests/e2e/test_ringing.py",
+    "tests/e2e/test_scanners.py",
+    "tests/e2e/test_page_life.py",
+    "tests",
+)
 # What one test may last: a stuck one must not take the whole run with it.
 LONG_TIMEOUT_S = 3600
 
@@ -29,7 +40,7 @@ def main(arguments: list[str]) -> int:
             # Each worker has a house of its own; a file's tests stay together.
             (
                 "end to end",
-                ["-m", "e2e and not long and not alone", "-n", "3", "--dist", "loadfile", *arguments],
+                ["-m", "e2e and not long and not alone", *WORKERS, *(arguments or LONGEST_FIRST)],
             ),
             ("alone", ["-m", "alone and not long", *arguments]),
         ]
