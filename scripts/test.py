@@ -13,7 +13,9 @@ from steps import PYTHON, ROOT, say
 COUNT = re.compile(r"(\d+) (passed|failed|errors?|skipped|xfailed|xpassed|deselected|warnings?)")
 CLOSING = re.compile(r"^=* ?.*\bin \d[\d.]*s\b.*?=*$")
 NOTHING_COLLECTED = 5
-WORKERS = ("-n", "4", "--dist", "loadfile", "--no-loadscope-reorder")
+BY_FILE = ("--dist", "loadfile", "--no-loadscope-reorder")
+WORKERS = ("-n", "4", *BY_FILE)
+LONG_WORKERS = ("-n", "2", *BY_FILE)
 #: a long file that is begun last is waited for by all the others
 LONGEST_FIRST = (
     "tests/embedded/test_house.py",
@@ -24,6 +26,12 @@ LONGEST_FIRST = (
     "tests/e2e/test_page_life.py",
     "tests",
 )
+LONG_FIRST = (
+    "tests/long/test_hostile_edge.py",
+    "tests/long/test_timers.py",
+    "tests/long/test_restart.py",
+    "tests",
+)
 # What one test may last: a stuck one must not take the whole run with it.
 LONG_TIMEOUT_S = 3600
 
@@ -32,7 +40,11 @@ def main(arguments: list[str]) -> int:
     """The status is that of the first run that failed; the last line sums the runs up as pytest would."""
     if "--long" in arguments:
         chosen = [a for a in arguments if a != "--long"]
-        runs = [("long tests", ["-m", "long", "--timeout", str(LONG_TIMEOUT_S), *chosen])]
+        timeout = ("--timeout", str(LONG_TIMEOUT_S))
+        runs = [
+            ("long tests", ["-m", "long and not alone", *timeout, *LONG_WORKERS, *(chosen or LONG_FIRST)]),
+            ("long, alone", ["-m", "long and alone", *timeout, *chosen]),
+        ]
     else:
         runs = [
             # Two for each core: half of these tests wait for a timer or another process.

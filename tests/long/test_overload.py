@@ -139,6 +139,7 @@ def recovery(house: House, person: Person) -> float:
     return since - began
 
 
+@pytest.mark.alone  # what others take of the machine the edge cannot carry
 @pytest.mark.timeout(400)
 def test_at_three_times_what_it_can_carry(house: House, tmp_path: Path, stack: ExitStack, desk: Person):
     crowd = Crowd(house, tmp_path, stack)
