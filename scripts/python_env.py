@@ -19,7 +19,8 @@ def prepare() -> None:
         make_environment()
     say("Python packages of requirements.txt (a few minutes the first time)")
     pip = [PYTHON, "-m", "pip", "--disable-pip-version-check", "install"]
-    run([*pip, "--requirement", REQUIREMENTS], "Python packages")
+    # Compiled when first imported: of most packages a tenth ever is.
+    run([*pip, "--no-compile", "--requirement", REQUIREMENTS], "Python packages")
     stamp.write()
 
 

@@ -14,13 +14,12 @@ COUNT = re.compile(r"(\d+) (passed|failed|errors?|skipped|xfailed|xpassed|desele
 CLOSING = re.compile(r"^=* ?.*\bin \d[\d.]*s\b.*?=*$")
 NOTHING_COLLECTED = 5
 BY_FILE = ("--dist", "loadfile", "--no-loadscope-reorder")
-WORKERS = ("-n", "4", *BY_FILE)
+WORKERS = ("-n", "3", *BY_FILE)
 LONG_WORKERS = ("-n", "2", *BY_FILE)
 #: a long file that is begun last is waited for by all the others
 LONGEST_FIRST = (
     "tests/embedded/test_house.py",
     "tests/e2e/test_accessibility.py",
-    "tests/e2e/test_several_edges_by_kamailio.py",
     "tests/e2e/test_ringing.py",
     "tests/e2e/test_scanners.py",
     "tests/e2e/test_page_life.py",

@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import IO
 
 # Below 32768, where the kernel's own choice begins, and clear of the product's default ports.
-BLOCKS = (21000, 22950, 24900, 26850, 28800, 30750, 9500, 11450, 13400, 15350, 17300)
-SIZE = 1950
-RTP = 1400  # the first so many of a block are the instance's media ports
+BLOCKS = (21000, 24900, 28800, 9500, 13400)
+SIZE = 3900
+RTP = 3000  # the first so many of a block are the instance's media ports
 
 
 class PortBlock:
-    """1,950 ports: `rtp` for the media of one instance, the rest handed out one by one."""
+    """3,900 ports: `rtp` for the media of one instance, the rest handed out one by one."""
 
     def __init__(self) -> None:
         self._lock, self.first = _lock_a_block()
