@@ -46,8 +46,7 @@ def main(arguments: list[str]) -> int:
         ]
     else:
         runs = [
-            # Two for each core: half of these tests wait for a timer or another process.
-            ("units", ["-m", "not long and not e2e", "-n", str(2 * (os.cpu_count() or 1)), *arguments]),
+            ("units", ["-m", "not long and not e2e", "-n", str(os.cpu_count() or 2), *arguments]),
             # Each worker has a house of its own; a file's tests stay together.
             (
                 "end to end",
