@@ -19,8 +19,7 @@ def prepare() -> None:
         make_environment()
     say("Python packages of requirements.txt (a few minutes the first time)")
     pip = [PYTHON, "-m", "pip", "--disable-pip-version-check", "install"]
-    # Compiled when first imported: of most packages a tenth ever is.
-    run([*pip, "--no-compile", "--requirement", REQUIREMENTS], "Python packages")
+    run([*pip, "--requirement", REQUIREMENTS], "Python packages")
     stamp.write()
 
 

@@ -14,17 +14,8 @@ COUNT = re.compile(r"(\d+) (passed|failed|errors?|skipped|xfailed|xpassed|desele
 CLOSING = re.compile(r"^=* ?.*\bin \d[\d.]*s\b.*?=*$")
 NOTHING_COLLECTED = 5
 BY_FILE = ("--dist", "loadfile", "--no-loadscope-reorder")
-WORKERS = ("-n", "3", *BY_FILE)
 LONG_WORKERS = ("-n", "2", *BY_FILE)
-#: a long file that is begun last is waited for by all the others
-LONGEST_FIRST = (
-    "tests/embedded/test_house.py",
-    "tests/e2e/test_accessibility.py",
-    "tests/e2e/test_ringing.py",
-    "tests/e2e/test_scanners.py",
-    "tests/e2e/test_page_life.py",
-    "tests",
-)
+#: a long file that is begun last is waited for by the other worker
 LONG_FIRST = (
     "tests/long/test_hostile_edge.py",
     "tests/long/test_timers.py",
@@ -50,7 +41,7 @@ def main(arguments: list[str]) -> int:
             # Each worker has a house of its own; a file's tests stay together.
             (
                 "end to end",
-                ["-m", "e2e and not long and not alone", *WORKERS, *(arguments or LONGEST_FIRST)],
+                ["-m", "e2e and not long and not alone", "-n", "3", "--dist", "loadfile", *arguments],
             ),
             ("alone", ["-m", "alone and not long", *arguments]),
         ]

@@ -6,7 +6,7 @@ import fcntl
 import os
 import socket
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 from typing import IO
@@ -14,6 +14,7 @@ from typing import IO
 # Below 32768, where the kernel's own choice begins, and clear of the product's default ports.
 BLOCKS = (21000, 24900, 28800, 9500, 13400)
 SIZE = 3900
+MEDIA = (socket.SOCK_DGRAM,)
 RTP = 3000  # the first so many of a block are the instance's media ports
 
 
@@ -27,22 +28,23 @@ class PortBlock:
 
     def take(self, spacing: int = 1) -> int:
         """A port free for UDP and TCP; `spacing` ports from it on are not handed out again soon."""
-        return self._find(spacing, [0])
+        return self._find(spacing, is_free)
 
     def take_range(self, count: int) -> tuple[int, int]:
         """A run of free ports for the media of one phone, as (first, last)."""
-        first = self._find(count + 1, range(count + 1))
+        # Media is UDP: a TCP port that a phone has just left stays taken for a minute, and would break the run.
+        first = self._find(count + 1, lambda port: all(is_free(port + n, MEDIA) for n in range(count + 1)))
         first += first % 2  # RTP wants an even port
         return first, first + count - 1
 
-    def _find(self, count: int, wanted: Iterable[int]) -> int:
-        """The first of `count` ports of which those at the `wanted` places are free. Goes round: by the time
-        the end is reached the first phones have long gone."""
+    def _find(self, count: int, fits: Callable[[int], bool]) -> int:
+        """The first of `count` ports for which that `fits`. Goes round: by the time the end is reached the
+        first phones have long gone."""
         for _ in range(SIZE):
             if self._next + count > self.first + SIZE:
                 self._next = self.first + RTP
             port = self._next
-            if all(is_free(port + place) for place in wanted):
+            if fits(port):
                 self._next += count
                 return port
             self._next += 1
@@ -72,9 +74,9 @@ def _lock_a_block() -> tuple[IO[str], int]:
     raise AssertionError(f"all {len(BLOCKS)} blocks of test ports are in use: too many test runs at once")
 
 
-def is_free(port: int) -> bool:
-    """True when nobody has the port, for UDP and TCP."""
-    for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
+def is_free(port: int, kinds: tuple[socket.SocketKind, ...] = (*MEDIA, socket.SOCK_STREAM)) -> bool:
+    """True when nobody has the port, for UDP and TCP unless told otherwise."""
+    for kind in kinds:
         with socket.socket(socket.AF_INET, kind) as probe:
             try:
                 probe.bind(("0.0.0.0", port))
