@@ -32,7 +32,7 @@ class PortBlock:
 
     def take_range(self, count: int) -> tuple[int, int]:
         """A run of free ports for the media of one phone, as (first, last)."""
-        # Media is UDP: a TCP port that a phone has just left stays taken for a minute, and would break the run.
+        # Media is UDP: a TCP port that a phone has just left stays taken for a minute, and breaks the run.
         first = self._find(count + 1, lambda port: all(is_free(port + n, MEDIA) for n in range(count + 1)))
         first += first % 2  # RTP wants an even port
         return first, first + count - 1
