@@ -3,9 +3,10 @@
 import pytest
 
 from tests.pbx.lab import page_flow, request
-from ucplatform.pbx.reach import host_is, reach
+from ucplatform.pbx.reach import reach
 from ucplatform.sip.flow import Flow
 from ucplatform.sip.headers import NameAddr
+from ucplatform.sip.host import host_is
 
 PUBLIC = ("203.0.113.7", 5060)
 

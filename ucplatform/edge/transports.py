@@ -14,9 +14,9 @@ from ucplatform.edge.addresses import Routes, family, numeric
 from ucplatform.edge.limits import Admission, Limits
 from ucplatform.edge.stream import Connection, StreamConnection, StreamListener
 from ucplatform.edge.udp import UdpListener
-from ucplatform.pbx.reach import host_is
 from ucplatform.sip.errors import ParseError
 from ucplatform.sip.flow import Address, Flow, hostport
+from ucplatform.sip.host import host_is
 from ucplatform.sip.locate import Target
 from ucplatform.sip.locate import numeric as numeric_target
 from ucplatform.sip.message import Request, parse_message

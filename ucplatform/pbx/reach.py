@@ -9,6 +9,7 @@ from typing import NamedTuple
 from ucplatform.sip.errors import ParseError
 from ucplatform.sip.flow import Address, Flow
 from ucplatform.sip.headers import NameAddr, Via
+from ucplatform.sip.host import canonical, host_is, is_address
 from ucplatform.sip.message import Request
 
 #: Proxies on the way of one device (RFC 3327); each adds a Route to every request that it is sent.
@@ -102,7 +103,7 @@ def _noticed(contact: NameAddr, via: Via, seen: Address, flow: Flow, request: Re
         return other_transport
     if via_true and _inside(host) and not _inside(seen[0]):
         return (NAT, ALG_VIA, *other_transport)
-    if not contact_true and _inside(via.host) and _is_address(host) and not _inside(host):
+    if not contact_true and _inside(via.host) and is_address(host) and not _inside(host):
         return (NAT, ALG_CONTACT, *other_transport)
     # A true Contact over an untrue Via is mostly the device's own doing: it has read `received`.
     return (NAT, *other_transport)
@@ -124,32 +125,11 @@ def _rewritten_everywhere(request: Request, seen: str) -> bool:
     return bool(inner) and inner != seen and _inside(inner) and not _inside(seen)
 
 
-def host_is(host: str, address: str) -> bool:
-    """Whether a host as it stands in a header is the numeric `address`."""
-    if host == address:
-        return True
-    if ":" not in host:
-        return False  # IPv4 has one spelling, IPv6 many
-    return _canonical(host) == _canonical(address)
-
-
-@lru_cache(maxsize=4096)
-def _canonical(host: str) -> str | None:
-    try:
-        return str(ipaddress.ip_address(host.strip("[]").partition("%")[0]))
-    except ValueError:
-        return None
-
-
 @lru_cache(maxsize=4096)
 def _inside(host: str) -> bool:
     """Whether `host` is an address that means nothing outside of its network."""
-    text = _canonical(host)
+    text = canonical(host)
     if text is None:
         return False
     address = ipaddress.ip_address(text)
     return any(address in net for net in _INSIDE if net.version == address.version)
-
-
-def _is_address(host: str) -> bool:
-    return _canonical(host) is not None

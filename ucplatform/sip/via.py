@@ -1,10 +1,8 @@
 """The topmost Via: what a server adds to a request, and the way its response goes back (RFC 3261 18.2)."""
 
-import ipaddress
-from functools import lru_cache
-
 from ucplatform.sip.flow import Flow, hostport
 from ucplatform.sip.headers import Via
+from ucplatform.sip.host import host_is, is_address
 from ucplatform.sip.message import Request
 
 DEFAULT_PORT = 5060
@@ -29,7 +27,7 @@ def stamped(request: Request, via: Via, flow: Flow) -> Via:
     A `received` that the peer wrote itself is replaced: only we know where it came from.
     """
     host, port = flow.remote
-    if via.rport is None and via.received is None and _same(via.host, host):
+    if via.rport is None and via.received is None and host_is(via.host, host):
         return via
     params = [pair for pair in via.params if pair[0].lower() not in ("received", "rport")]
     params.append(("received", host.strip("[]").partition("%")[0]))
@@ -55,29 +53,7 @@ def way_back(via: Via, flow: Flow) -> Flow:
     if flow.reliable or via.rport is not None:
         return flow
     host, port = flow.remote
-    if _is_address(via.host) and not _same(via.host, host):
+    if is_address(via.host) and not host_is(via.host, host):
         return flow
     wanted = via.port or DEFAULT_PORT
     return flow if wanted == port else flow.with_remote((host, wanted))
-
-
-def _same(host: str, address: str) -> bool:
-    """Whether a host of a header is this numeric address: IPv4 has one spelling, IPv6 many."""
-    return host == address or (":" in host and _plain(host) == _plain(address))
-
-
-@lru_cache(maxsize=1024)
-def _plain(host: str) -> str:
-    try:
-        return str(ipaddress.ip_address(host.strip("[]").partition("%")[0]))
-    except ValueError:
-        return host
-
-
-@lru_cache(maxsize=1024)
-def _is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host.strip("[]"))
-    except ValueError:
-        return False
-    return True
