@@ -102,6 +102,16 @@ class Call:
         """A leg of this call, also one whose place another has taken."""
         return self.legs.get(leg_id) or next((leg for leg in self.gone if leg.id == leg_id), None)
 
+    def succeed(self, old: Leg, leg: Leg) -> None:
+        """`leg` takes the place of `old`, which is kept for the record."""
+        leg.role = old.role
+        if old.role == "caller":
+            self.caller_id = leg.id
+        else:
+            self.callee_id = leg.id
+        del self.legs[old.id]
+        self.gone.append(old)
+
     def do(self, *commands: Command) -> None:
         self.todo.extend(commands)
 

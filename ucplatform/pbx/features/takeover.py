@@ -95,12 +95,7 @@ def media_done(call: Call, event: MediaDone, now: float) -> None:
     if old.timer.seconds:
         call.stop_timer(f"refresh:{old.id}")
     call.ask(f"release:{old.id}", mediaplan.release(call.id, old))
-    if old.role == "caller":
-        call.caller_id = leg.id
-    else:
-        call.callee_id = leg.id
-    del call.legs[old.id]
-    call.gone.append(old)
+    call.succeed(old, leg)
     call.do(Note("taken-over", leg.id, {"from": old.id}), Save())
 
 

@@ -268,13 +268,7 @@ def _joined(call: Call, transfer: Transfer, leg: Leg, now: float) -> None:
     if old.lost:
         call.stop_timer(f"grace:{old.id}")
     call.ask(f"release:{old.id}", mediaplan.release(call.id, old))
-    leg.role = old.role
-    if old.role == "caller":
-        call.caller_id = leg.id
-    else:
-        call.callee_id = leg.id
-    del call.legs[old.id]
-    call.gone.append(old)
+    call.succeed(old, leg)
     call.do(Note("transferred", leg.id, {"from": old.id}), Save())
     # Whatever hold there was ends with who held.
     reoffer.begin(call, leg, leg.session.resumed(leg.held))
