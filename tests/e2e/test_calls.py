@@ -1,19 +1,13 @@
 """A person calls from the page and is called there; each hears the tone of the other."""
 
+from tests.e2e.baresip import Baresip
 from tests.e2e.conftest import MakePhone, MakeSoftphone
 from tests.e2e.instance import Instance, Person
+from tests.e2e.softphone import Softphone
 
 
-def test_browser_calls_phone(
-    make_phone: MakePhone, make_softphone: MakeSoftphone, worker: Person, desk: Person
-):
-    phone, page = make_phone(desk), make_softphone(worker)
-    page.dial(desk.number)
-    phone.wait_ringing()
-    phone.answer()
-    page.wait_talking()
-    page.wait_hears(440)
-    phone.wait_hears(1000)
+def test_browser_calls_phone(talking: tuple[Softphone, Baresip], desk: Person):
+    page, phone = talking
     page.press("End")
     phone.wait_ended()
     record = page.wait_record(direction="out", result="answered", hung_up_by="caller", dialled=desk.number)
