@@ -134,7 +134,18 @@ class IceConnection(Connection):
         if "PRIORITY" not in message.attributes:
             self.drops.stun += 1
             return
+        self._revive_cancelled_checks()
         super().check_incoming(message, addr, protocol)
+
+    def _revive_cancelled_checks(self) -> None:
+        """Make checks that aioice cancelled when it had its first pair possible again (RFC 8445 7.3.1.4).
+
+        It leaves them in progress for ever; a peer that then prefers such a pair would never be heard on it.
+        """
+        for pair in self._check_list:
+            if pair.state == CandidatePair.State.IN_PROGRESS and pair.task is not None and pair.task.done():
+                pair.task = None
+                self.check_state(pair, CandidatePair.State.WAITING)
 
     def check_complete(self, pair: CandidatePair) -> None:
         """Learn which pairs are valid, and which one is nominated now."""

@@ -2,16 +2,18 @@
 
 import asyncio
 import inspect
+import socket
 from importlib.metadata import version
 
 import pytest
 from aioice.candidate import Candidate
 from aioice.ice import CandidatePair, Connection, StunProtocol
-from aioice.stun import Class, Message, Method
+from aioice.stun import Class, Message, Method, parse_message
 from aiortc import RTCCertificate, RTCDtlsTransport, RTCIceGatherer, RTCIceTransport
 from pylibsrtp import Session
 
 from gateway.ortc import Dtls, Gatherer, IceConnection, SecureTransport
+from tests.ports import own_block
 
 
 def test_versions_are_the_ones_that_were_read() -> None:
@@ -62,6 +64,75 @@ async def test_a_check_without_priority_is_dropped() -> None:
         Connection.check_incoming(connection, message, ("127.0.0.1", 1), protocol)
     connection.check_incoming(message, ("127.0.0.1", 1), protocol)
     assert connection.drops.stun == 1
+
+
+class Foot:
+    """One address of a controlling peer that speaks nothing but connectivity checks (RFC 8445)."""
+
+    def __init__(self, connection: IceConnection, ours: tuple[str, int]) -> None:
+        self.connection = connection
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.connect(ours)
+        self.socket.setblocking(False)
+
+    @property
+    def address(self) -> tuple[str, int]:
+        host, port = self.socket.getsockname()
+        return host, port
+
+    def send(self, message: Message, key: str) -> None:
+        message.add_message_integrity(key.encode())
+        self.socket.send(bytes(message))
+
+    def check(self, *, nominate: bool = False) -> None:
+        request = Message(Method.BINDING, Class.REQUEST)
+        request.attributes["USERNAME"] = f"{self.connection.local_username}:peer"
+        request.attributes["PRIORITY"] = 1
+        request.attributes["ICE-CONTROLLING"] = 1
+        if nominate:
+            request.attributes["USE-CANDIDATE"] = None
+        self.send(request, self.connection.local_password)
+
+    async def asked(self) -> Message:
+        """The next check that comes in."""
+        while True:
+            message = parse_message(await asyncio.get_running_loop().sock_recv(self.socket, 2048))
+            if message.message_class == Class.REQUEST:
+                return message
+
+    async def answer(self) -> None:
+        transaction = (await self.asked()).transaction_id
+        response = Message(Method.BINDING, Class.RESPONSE, transaction_id=transaction)
+        response.attributes["XOR-MAPPED-ADDRESS"] = self.socket.getpeername()
+        self.send(response, "secret-of-the-peer")
+
+
+async def test_a_pair_whose_check_was_cut_short_can_still_be_chosen() -> None:
+    """A peer may prefer another pair after the first is up, as Chromium does: its DTLS comes from there."""
+    ours = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    ours.bind(("127.0.0.1", own_block().take()))
+    connection = IceConnection([ours], controlling=False)
+    await connection.gather_candidates()
+    connection.remote_username, connection.remote_password = "peer", "secret-of-the-peer"
+    first, second = (Foot(connection, ours.getsockname()) for _ in range(2))
+    connecting = asyncio.create_task(connection.connect())
+    async with asyncio.timeout(5):
+        second.check()
+        await second.asked()  # and gives no answer
+        first.check(nominate=True)
+        await first.answer()
+        await connecting
+        assert connection.selected is not None and connection.selected[1] == first.address
+        chosen = asyncio.Event()
+        connection.on_selected = chosen.set
+        second.check(nominate=True)
+        await second.answer()
+        await chosen.wait()
+    assert connection.selected[1] == second.address
+    assert all(second.address in protocol.valid for protocol in connection._protocols)
+    await connection.close()
+    for foot in (first, second):
+        foot.socket.close()
 
 
 async def test_packets_before_the_handshake_go_nowhere() -> None:
