@@ -13,14 +13,17 @@ from steps import PYTHON, ROOT, say
 COUNT = re.compile(r"(\d+) (passed|failed|errors?|skipped|xfailed|xpassed|deselected|warnings?)")
 CLOSING = re.compile(r"^=* ?.*\bin \d[\d.]*s\b.*?=*$")
 NOTHING_COLLECTED = 5
-BY_FILE = ("--dist", "loadfile", "--no-loadscope-reorder")
-LONG_WORKERS = ("-n", "2", *BY_FILE)
-#: a long file that is begun last is waited for by the other worker
-LONG_FIRST = (
+# Tests wait about as much as they work. Not more on a larger machine: it has five blocks of test ports.
+WORKERS = "3"
+# Each worker collects all that it is given, so each run is given its own folders and no more.
+UNITS = ("tests", "--ignore", "tests/e2e", "--ignore", "tests/long")
+E2E = ("tests/e2e",)
+#: a file that takes long and is begun last is waited for by the other workers
+LONG = (
     "tests/long/test_hostile_edge.py",
     "tests/long/test_timers.py",
     "tests/long/test_restart.py",
-    "tests",
+    "tests/long",
 )
 # What one test may last: a stuck one must not take the whole run with it.
 LONG_TIMEOUT_S = 3600
@@ -28,22 +31,21 @@ LONG_TIMEOUT_S = 3600
 
 def main(arguments: list[str]) -> int:
     """The status is that of the first run that failed; the last line sums the runs up as pytest would."""
+    chosen = [a for a in arguments if a != "--long"]
     if "--long" in arguments:
-        chosen = [a for a in arguments if a != "--long"]
         timeout = ("--timeout", str(LONG_TIMEOUT_S))
+        workers = ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")
         runs = [
-            ("long tests", ["-m", "long and not alone", *timeout, *LONG_WORKERS, *(chosen or LONG_FIRST)]),
-            ("long, alone", ["-m", "long and alone", *timeout, *chosen]),
+            ("long tests", ["-m", "long and not alone", *timeout, *workers, *(chosen or LONG)]),
+            ("long, alone", ["-m", "long and alone", *timeout, *(chosen or LONG)]),
         ]
     else:
+        # Each worker has a house of its own; a file's tests stay together.
+        workers = ("-n", WORKERS, "--dist", "loadfile")
         runs = [
-            ("units", ["-m", "not long and not e2e", "-n", str(os.cpu_count() or 2), *arguments]),
-            # Each worker has a house of its own; a file's tests stay together.
-            (
-                "end to end",
-                ["-m", "e2e and not long and not alone", "-n", "3", "--dist", "loadfile", *arguments],
-            ),
-            ("alone", ["-m", "alone and not long", *arguments]),
+            ("units", ["-m", "not long and not e2e", "-n", WORKERS, *(chosen or UNITS)]),
+            ("end to end", ["-m", "e2e and not long and not alone", *workers, *(chosen or E2E)]),
+            ("alone", ["-m", "alone and not long", *(chosen or E2E)]),
         ]
     statuses = [] if "--long" in arguments else [page()]
     totals: dict[str, int] = {}

@@ -6,6 +6,7 @@ it is taken back afterwards, so that processes which tests start do not inherit 
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -55,6 +56,13 @@ def hash_passwords_quickly() -> None:
     PBKDF2PasswordHasher.iterations = 40_000
 
 
+def heed_interrupts() -> None:
+    """A shell without job control starts what runs in its background deaf to Ctrl-C, and what that starts."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+heed_interrupts()
 set_up_django()
 hash_passwords_quickly()
 

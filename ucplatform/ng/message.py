@@ -27,6 +27,8 @@ def encode(cookie: str, message: Mapping[str, object], form: Form = "bencode") -
 def decode(data: bytes) -> tuple[str, dict[str, Value]]:
     """One whole message to (cookie, dictionary). Raises NgError, and nothing else; linear in the size."""
     cookie, body = _split(data)
+    if body[:1] not in (b"{", b"d"):
+        raise NgError("message is no dictionary")
     value = _from_json(body) if body[:1] == b"{" else bencode.decode(body.rstrip(b"\r\n"))
     if not isinstance(value, dict):
         raise NgError("message is no dictionary")

@@ -17,39 +17,41 @@ from tests.e2e.process import Child
 from tests.e2e.wait import until
 from tests.ports import PortBlock
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
+pytestmark = pytest.mark.timeout(180)
 ROOT = Path(__file__).resolve().parents[2]
 ROLES = {"front", "web", "edge-1", "gateway-1", "worker", "beat"}
 START_S = 60  # on a busy machine
 SECOND_START_S = 6  # the best of three
+MEDIA_PORTS = 100
 
 
 class House:
     """One install: a data directory and ports of its own."""
 
-    def __init__(self, data: Path, block: PortBlock, rtp: tuple[int, int]) -> None:
+    def __init__(self, data: Path, ports: PortBlock) -> None:
         self.data = data
-        self.http = block.take()
-        addresses = {
-            "UC_HTTP": f"127.0.0.1:{self.http}",
-            "UC_HTTPS": f"127.0.0.1:{block.take()}",
-            "UC_SIP_UDP": f"127.0.0.1:{block.take()}",
-            "UC_SIP_TLS": f"127.0.0.1:{block.take()}",
-            "UC_GATEWAY_NG": f"127.0.0.1:{block.take()}",
-        }
-        ports = {"UC_DATA_DIR": str(data), "UC_RTP_PORTS": f"{rtp[0]}-{rtp[1]}"}
+        self.http = ports.take()
         kept = {name: value for name, value in os.environ.items() if not name.startswith("UC_")}
         kept.pop("REDIS_URL", None)
         kept.pop("DATABASE_URL", None)
-        self.environment = {**kept, **addresses, **ports}
+        self.environment = {
+            **kept,
+            "UC_DATA_DIR": str(data),
+            "UC_HTTP": f"127.0.0.1:{self.http}",
+            "UC_HTTPS": f"127.0.0.1:{ports.take()}",
+            "UC_SIP_UDP": f"127.0.0.1:{ports.take()}",
+            "UC_SIP_TLS": f"127.0.0.1:{ports.take()}",
+            "UC_GATEWAY_NG": f"127.0.0.1:{ports.take()}",
+            "UC_RTP_PORTS": "{}-{}".format(*ports.take_range(MEDIA_PORTS)),
+        }
 
     def prepare(self) -> None:
         self.data.mkdir()
         command = [sys.executable, "scripts/bootstrap.py", "database"]
         subprocess.run(command, cwd=ROOT, env=self.environment, check=True, stdout=subprocess.DEVNULL)
 
-    def up(self, *arguments: str) -> Child:
-        return self.start([sys.executable, "manage.py", "up", *arguments])
+    def up(self) -> Child:
+        return self.start([sys.executable, "manage.py", "up"])
 
     def start(self, command: list[str]) -> Child:
         return Child(command, self.data / "up.log", env=self.environment, cwd=ROOT)
@@ -90,93 +92,86 @@ class House:
         return found
 
 
-@pytest.fixture
-def block() -> Iterator[PortBlock]:
-    found = PortBlock()
-    yield found
-    found.release()
+class Running:
+    """A house and its supervisor."""
+
+    def __init__(self, house: House) -> None:
+        self.house = house
+        self.start()
+
+    def start(self) -> None:
+        self.child = self.house.up()
+
+    def pids(self) -> dict[str, int]:
+        """Of all roles, once the house is ready."""
+        return self.house.until_ready(self.child)
 
 
-@pytest.fixture
-def house(tmp_path: Path, block: PortBlock) -> Callable[[str], House]:
-    """house("a"): an install with its database made; its media ports are a part of the block's."""
-    made: list[House] = []
+@pytest.fixture(scope="module")
+def make_house(tmp_path_factory: pytest.TempPathFactory, ports: PortBlock) -> Callable[[], House]:
+    """make_house(): an install with its database made."""
 
-    def make(name: str) -> House:
-        first = block.rtp[0] + 400 * len(made)
-        made.append(House(tmp_path / name, block, (first, first + 399)))
-        made[-1].prepare()
-        return made[-1]
+    def make() -> House:
+        made = House(tmp_path_factory.mktemp("house") / "data", ports)
+        made.prepare()
+        return made
 
     return make
 
 
-@pytest.fixture
-def started() -> Iterator[Callable[..., Child]]:
-    """started(house): its supervisor, stopped at the end of the test whatever happens."""
-    children: list[Child] = []
-
-    def start(which: House, *arguments: str) -> Child:
-        children.append(which.up(*arguments))
-        return children[-1]
-
-    yield start
-    for child in children:
-        child.stop()
+@pytest.fixture(scope="module")
+def running(make_house: Callable[[], House]) -> Iterator[Running]:
+    """One that each test finds running and leaves running."""
+    found = Running(make_house())
+    yield found
+    found.child.stop()
 
 
 def test_two_installs_run_side_by_side_and_stop_without_a_trace(
-    house: Callable[[str], House], started: Callable[..., Child]
+    running: Running, make_house: Callable[[], House]
 ) -> None:
-    first, second = house("first"), house("second")
-    children = [started(first), started(second)]
-    pids = [which.until_ready(child) for which, child in zip((first, second), children, strict=True)]
-    assert set(pids[0]) == set(pids[1]) == ROLES
-    assert not set(pids[0].values()) & set(pids[1].values())
+    other = Running(make_house())
+    try:
+        pids = running.pids(), other.pids()
+        assert set(pids[0]) == set(pids[1]) == ROLES
+        assert not set(pids[0].values()) & set(pids[1].values())
+        other.child.signal(signal.SIGINT)
+        assert other.child.wait(10) == 0
+    finally:
+        other.child.stop()
+    assert other.house.processes() == []
+    assert "Ready." in other.child.text()
+    assert running.pids() == pids[0]
 
-    children[0].signal(signal.SIGINT)
-    assert children[0].wait(10) == 0
-    assert first.processes() == []
-    assert second.health()[0] == 200
-    assert "Ready." in children[0].text()
 
-
-def test_killed_roles_come_back_alone(house: Callable[[str], House], started: Callable[..., Child]) -> None:
-    which = house("install")
-    child = started(which)
-    before = which.until_ready(child)
+def test_killed_roles_come_back_alone(running: Running) -> None:
+    before = running.pids()
     for role in ("edge-1", "gateway-1", "web", "worker"):
         os.kill(before[role], signal.SIGKILL)
     for role in ("edge-1", "gateway-1", "web", "worker"):
-        until(lambda role=role: f"{role} was ended by SIGKILL" in child.text(), 10, f"{role} missed")
+        until(lambda role=role: f"{role} was ended by SIGKILL" in running.child.text(), 10, f"{role} missed")
 
     def all_new() -> bool:
-        status, roles = which.health()
+        status, roles = running.house.health()
         return status == 200 and all(roles[name]["pid"] != before[name] for name in ("edge-1", "gateway-1"))
 
     until(all_new, START_S, "the roles to be back")
-    after = which.until_ready(child)
+    after = running.pids()
     assert {name for name in ROLES if after[name] == before[name]} == {"front", "beat"}
 
 
-def test_nothing_outlives_a_killed_supervisor_and_the_next_one_starts(
-    house: Callable[[str], House], started: Callable[..., Child]
-) -> None:
-    which = house("install")
-    child = started(which)
-    which.until_ready(child)
-    child.signal(signal.SIGKILL)
-    child.wait(5)
-    until(lambda: not which.processes(), 10, "every process to be gone")
-    again = started(which)
-    which.until_ready(again)
-    assert again.stop() == 0
-    assert which.processes() == []
+def test_nothing_outlives_a_killed_supervisor_and_the_next_one_starts(running: Running) -> None:
+    running.pids()
+    running.child.signal(signal.SIGKILL)
+    running.child.wait(5)
+    until(lambda: not running.house.processes(), 10, "every process to be gone")
+    running.start()
+    running.pids()
 
 
 @pytest.mark.alone
-def test_a_second_run_is_ready_within_seconds(house: Callable[[str], House]) -> None:
-    which = house("install")
+def test_a_second_run_is_ready_within_seconds(make_house: Callable[[], House]) -> None:
+    which = make_house()
     took: list[float] = []
     while len(took) < 4 and (len(took) < 2 or min(took[1:]) > SECOND_START_S):  # the first may still build
         begun = time.monotonic()
@@ -199,9 +194,9 @@ def test_a_second_run_is_ready_within_seconds(house: Callable[[str], House]) -> 
     ],
 )
 def test_a_taken_port_is_a_clear_error(
-    variable: str, kind: socket.SocketKind, role: str, tmp_path: Path, block: PortBlock
+    variable: str, kind: socket.SocketKind, role: str, tmp_path: Path, ports: PortBlock
 ) -> None:
-    which = House(tmp_path / "install", block, (block.rtp[0], block.rtp[0] + 399))
+    which = House(tmp_path / "install", ports)
     which.data.mkdir()
     host, _, port = which.environment[variable].rpartition(":")
     with socket.socket(socket.AF_INET, kind) as taken:
