@@ -14,7 +14,9 @@ COUNT = re.compile(r"(\d+) (passed|failed|errors?|skipped|xfailed|xpassed|desele
 CLOSING = re.compile(r"^=* ?.*\bin \d[\d.]*s\b.*?=*$")
 NOTHING_COLLECTED = 5
 # Tests wait about as much as they work. Not more on a larger machine: it has five blocks of test ports.
-WORKERS = "3"
+UNIT_WORKERS = ("-n", "4", "--dist", "worksteal")
+# Each worker has a house of its own; a file's tests stay together.
+HOUSES = ("-n", "3", "--dist", "loadfile")
 # Each worker collects all that it is given, so each run is given its own folders and no more.
 UNITS = ("tests", "--ignore", "tests/e2e", "--ignore", "tests/long")
 E2E = ("tests/e2e",)
@@ -40,11 +42,9 @@ def main(arguments: list[str]) -> int:
             ("long, alone", ["-m", "long and alone", *timeout, *(chosen or LONG)]),
         ]
     else:
-        # Each worker has a house of its own; a file's tests stay together.
-        workers = ("-n", WORKERS, "--dist", "loadfile")
         runs = [
-            ("units", ["-m", "not long and not e2e", "-n", WORKERS, *(chosen or UNITS)]),
-            ("end to end", ["-m", "e2e and not long and not alone", *workers, *(chosen or E2E)]),
+            ("units", ["-m", "not long and not e2e", *UNIT_WORKERS, *(chosen or UNITS)]),
+            ("end to end", ["-m", "e2e and not long and not alone", *HOUSES, *(chosen or E2E)]),
             ("alone", ["-m", "alone and not long", *(chosen or E2E)]),
         ]
     statuses = [] if "--long" in arguments else [page()]
@@ -76,7 +76,11 @@ def page() -> int:
 def pytest(options: list[str]) -> tuple[int, str]:
     """Run pytest with its output passed on; its status and closing line."""
     command = [str(PYTHON), "-m", "pytest", "--durations", "5", *options]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, errors="replace")
+    # Each of the many processes that tests start would compile the same modules again.
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    process = subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, errors="replace"
+    )
     closing = ""
     assert process.stdout is not None
     for line in process.stdout:
