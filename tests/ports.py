@@ -92,3 +92,13 @@ def own_address() -> str:
         address: str = probe.getsockname()[0]
     assert not address.startswith("127."), "this machine has no address but loopback"
     return address
+
+
+def is_taken(port: int) -> bool:
+    """True when somebody listens there over UDP or TCP. Only looked up: a trial could be in that one's way."""
+    wanted = f":{port:04X}"
+    for table, state in (("udp", "07"), ("tcp", "0A")):
+        lines = Path(f"/proc/net/{table}").read_text().splitlines()[1:]
+        if any(fields[1].endswith(wanted) and fields[3] == state for fields in map(str.split, lines)):
+            return True
+    return False

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tests.e2e.process import Child
 from tests.e2e.wait import until
-from tests.ports import PortBlock, is_free
+from tests.ports import PortBlock, is_taken
 
 SCENARIOS = Path(__file__).parents[1] / "data" / "sipp"
 
@@ -74,7 +74,12 @@ class Sipp:
 
     def wait_listening(self, seconds: float = 15.0) -> None:
         """Until its port is taken: a call before that would find nobody."""
-        until(lambda: not is_free(self.port), seconds, f"SIPp on port {self.port}")
+
+        def look() -> bool:
+            assert self._child.code is None, f"SIPp ended with {self._child.code}: {self._report()}"
+            return is_taken(self.port)
+
+        until(look, seconds, f"SIPp on port {self.port}")
 
     @property
     def code(self) -> int | None:
