@@ -107,6 +107,7 @@ async def test_goes_on_when_a_killed_redis_is_back(valkey: Valkey) -> None:
         await commands.start()
         send(valkey, "hangup", f"before {keep}")
         await until(lambda: executor.done)  # noqa: B023 awaited at once
+        await until(lambda: waiting(valkey) == 0)  # what is not yet acknowledged is executed again
         valkey.kill()
         valkey.start(keep=keep)
         send(valkey, "hangup", f"after {keep}")
