@@ -24,7 +24,8 @@ def test_a_phone_transfers_its_call(make_phone: MakePhone, instance: Instance):
     bob.wait_ended()
 
 
-def test_a_transfer_to_nobody_leaves_the_call_as_it_was(make_phone: MakePhone, instance: Instance):
+def test_a_phone_hears_why_its_transfer_failed(make_phone: MakePhone, instance: Instance):
+    """baresip hangs up by itself then; a call that goes on is SIPp's `caller_transfers_to_nobody`."""
     alice = make_phone(instance.take_person(web=False), frequency=440)
     bob = make_phone(instance.take_person(web=False), frequency=700)
     alice.dial(bob.account.number)
@@ -33,9 +34,7 @@ def test_a_transfer_to_nobody_leaves_the_call_as_it_was(make_phone: MakePhone, i
     bob.wait_hears(440)
     since = alice.mark()
     alice.command("transfer", f"sip:99999@{alice.account.server}")
-    assert alice.wait_event("TRANSFER_FAILED", since=since)
-    assert not bob.has_event("CALL_CLOSED")
-    alice.hang_up()
+    assert alice.wait_event("TRANSFER_FAILED", since=since)["param"] == "404 Not Found"
     bob.wait_ended()
 
 
