@@ -95,7 +95,7 @@ def own_address() -> str:
 
 
 def is_taken(port: int) -> bool:
-    """True when somebody listens there over UDP or TCP. Only looked up: a trial could be in that one's way."""
+    """True when somebody listens there over UDP or TCP. Only looked up: a trial could be in its way."""
     wanted = f":{port:04X}"
     for table, state in (("udp", "07"), ("tcp", "0A")):
         lines = Path(f"/proc/net/{table}").read_text().splitlines()[1:]

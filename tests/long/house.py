@@ -48,7 +48,7 @@ class UnixConnection(http.client.HTTPConnection):
 
 @dataclass(frozen=True)
 class Footprint:
-    """What a process holds: resident memory in MiB, threads, sockets."""
+    """What a process holds: memory in MiB, in the machine's or swapped out, threads, sockets."""
 
     memory: float
     threads: int
@@ -103,7 +103,8 @@ class House:
         for entry in (process / "fd").iterdir():
             with contextlib.suppress(OSError):  # closed while we looked
                 sockets += os.readlink(entry).startswith("socket:")
-        return Footprint(int(status["VmRSS"].split()[0]) / 1024, int(status["Threads"]), sockets)
+        memory = sum(int(status[name].split()[0]) for name in ("VmRSS", "VmSwap")) / 1024
+        return Footprint(memory, int(status["Threads"]), sockets)
 
     # -- stored state ----------------------------------------------------------------------------
 

@@ -106,7 +106,7 @@ def test_300000_mutated_datagrams_leave_a_caller_served_and_no_memory_behind(hou
 
 
 def edge_memory(house: House) -> float:
-    """MiB resident."""
+    """MiB of the edge."""
     return house.footprint("edge-1").memory
 
 

@@ -34,12 +34,6 @@ class Push(NamedTuple):
     lost: float
     processor: float  # of one, that the edge had
 
-    @property
-    def worth(self) -> float:
-        """Calls carried for a second of the edge's processor: the callers share the machine with it, and the
-        more they offer the less is left to it."""
-        return self.carried / max(self.processor, 0.01)
-
     def __str__(self) -> str:
         return (
             f"{self.offered:.0f} calls a second: {self.carried:.0f} carried, {self.sent_away:.0f} sent away, "
@@ -157,6 +151,6 @@ def test_at_three_times_what_it_can_carry(house: House, tmp_path: Path, stack: E
     )  # as their scenario says: carried to their end, or sent away at the beginning
     assert counted(where)[1] >= HELD // 2
     assert seconds <= RECOVERY_SECONDS
-    assert pushed.worth >= 0.8 * best.worth, (best, pushed)
+    assert pushed.offered >= 2.7 * best.carried and pushed.carried >= 0.8 * best.carried, (best, pushed)
     assert pushed.lost == 0
     assert " overloaded " in edge_log(house) and "call-failed" not in edge_log(house)

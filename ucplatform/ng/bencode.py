@@ -72,7 +72,7 @@ def decode(data: bytes) -> Value:
 
 
 def _read(data: bytes) -> tuple[Value, int]:
-    """The value that `data` begins with, and the index behind it. One loop: calls would cost half the time."""
+    """The value that `data` begins with, and the index behind it. One loop: calls cost as much again."""
     outer: list[tuple[list[Value] | dict[str, Value] | None, str | None]] = []
     into: list[Value] | dict[str, Value] | None = None
     key: str | None = None
@@ -88,7 +88,7 @@ def _read(data: bytes) -> tuple[Value, int]:
             assert into is not None
             item, at = into, at + 1
             into, key = outer.pop()
-        elif lead == LIST or lead == DICTIONARY:
+        elif lead in (LIST, DICTIONARY):
             if len(outer) == MAX_DEPTH:
                 raise NgError(f"nested deeper than {MAX_DEPTH}")
             if key is None and isinstance(into, dict):
