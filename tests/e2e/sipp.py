@@ -50,6 +50,7 @@ class Sipp:
         seconds: int = 120,
         address: str = "127.0.0.1",
         options: Sequence[str] = (),
+        niceness: int = 0,
     ) -> None:
         binary = shutil.which("sipp")
         assert binary, "sipp is missing: apt install sip-tester"
@@ -60,7 +61,8 @@ class Sipp:
         self._seconds = seconds
         self._statistics = directory / "statistics.csv"
         command = [
-            binary, "-sf", str(SCENARIOS / f"{scenario}.xml"), "-i", address, "-p", str(self.port),
+            "nice", "-n", str(niceness), binary,
+            "-sf", str(SCENARIOS / f"{scenario}.xml"), "-i", address, "-p", str(self.port),
             "-m", str(calls), "-r", str(rate), "-l", str(at_once), "-t", "t1" if transport == "tcp" else "u1",
             "-mp", str(media_port), "-timeout", str(seconds), "-timeout_error", "-nostdin", "-skip_rlimit",
             "-trace_stat", "-stf", str(self._statistics), "-fd", "1",

@@ -23,6 +23,7 @@ HELD = 20  # calls that are up before, all the while, and after
 HELD_SECONDS = 26  # calls without sound are ended after 30
 RECOVERY_SECONDS = 5.0
 CALLEES = 50
+PUSHER_NICENESS = 10  # a network's callers do not take their processor from who is called
 
 
 class Push(NamedTuple):
@@ -67,7 +68,7 @@ class Crowd:
         sipp = Sipp(
             directory, self.house.ports, "caller_pushes", calls=calls, rate=rate, at_once=100_000,
             server=self.house.instance.sip, rows=rows, seconds=180,
-            options=("-d", str(round(seconds * 1000))),
+            options=("-d", str(round(seconds * 1000))), niceness=PUSHER_NICENESS,
         )  # fmt: skip
         return sipp, directory
 

@@ -8,6 +8,7 @@ lateness, and media engines that do not keep up. A burst is no overload: only wh
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 import time
 from collections.abc import Callable
@@ -16,10 +17,10 @@ from ucplatform.edge import log
 
 #: how often it is measured
 TICK_SECONDS = 0.02
-#: more work ahead than this is too much, more than HARD far too much; below LOW newcomers are welcome again
+#: more work ahead than this is too much, more than HARD far too much; so much is aimed at during an overload
 HIGH_SECONDS = 0.15
 HARD_SECONDS = 0.3
-LOW_SECONDS = 0.04
+AIM_SECONDS = 0.1
 #: so long, and so often in a row, there must be too much before the first newcomer is sent away
 STANDING_SECONDS = 0.25
 STANDING_SAMPLES = 5
@@ -28,9 +29,11 @@ CALM_SECONDS = 5.0
 #: the kernel's account of one datagram of SIP
 DATAGRAM_OCTETS = 2048
 FIRST_COST = 0.0005
-#: of strangers so many are let in when an overload begins; what is too much makes them fewer, and what is
-#: little makes them more, at each measurement: so the edge is neither idle nor late
-FIRST_SHARE, LEAST_SHARE, FEWER, MORE = 0.5, 0.02, 0.85, 0.01
+#: of strangers so many are let in when an overload begins, and never fewer than LEAST
+FIRST_SHARE, LEAST_SHARE = 0.5, 0.02
+#: at each measurement the share follows how far the work ahead is from the aim, and how fast it grows: the
+#: second is what keeps it from swinging between too few and too many
+BY_DISTANCE, BY_GROWTH = 0.04, 0.4
 #: between these a newcomer who was sent away may come again: not all at the same moment
 RETRY_SECONDS = (5, 15)
 
@@ -57,6 +60,7 @@ class Overload:
         self._was_queued = False
         self._since: float | None = None
         self._samples = 0
+        self._last_wait = 0.0
         self._began: float | None = None
         self._calm_at = 0.0
         self._refused_before = 0
@@ -99,22 +103,24 @@ class Overload:
             self.cost += min(served / 200, 0.5) * (min(busy / served, 0.005) - self.cost)
 
     def _judge(self, now: float, wait: float, why: str) -> None:
-        if wait >= HIGH_SECONDS:
-            if self._stands(now):
-                self._begin(now, wait, why)
-                self.share = max(self.share * FEWER, LEAST_SHARE)
-                self.level = NEWCOMERS if wait >= HARD_SECONDS else STRANGERS
-        else:
-            self._since, self._samples = None, 0
-            if self.level == NEWCOMERS:
-                self.level = STRANGERS
-            if self.level and wait <= LOW_SECONDS:
-                self.share = min(self.share + MORE, 1.0)
-                self.level = NOBODY if self.share == 1.0 else STRANGERS
-        if self.level:
-            self._calm_at = now + CALM_SECONDS
+        if self.level or self._stands(now, wait):
+            self._begin(now, wait, why)
+            self._steer(wait)
         elif self._began is not None and now >= self._calm_at:
             self._end(now)
+        if self.level:
+            self._calm_at = now + CALM_SECONDS
+        self._last_wait = wait
+
+    def _steer(self, wait: float) -> None:
+        distance = max(1 - wait / AIM_SECONDS, -2.0)
+        growth = (wait - self._last_wait) / AIM_SECONDS
+        step = max(min(BY_DISTANCE * distance - BY_GROWTH * growth, 0.5), -0.5)
+        self.share = max(min(self.share * math.exp(step), 1.0), LEAST_SHARE)
+        if wait >= HARD_SECONDS:
+            self.level = NEWCOMERS
+        else:
+            self.level = STRANGERS if self.share < 1.0 or wait > AIM_SECONDS else NOBODY
 
     def _begin(self, now: float, wait: float, why: str) -> None:
         if self._began is None:
@@ -128,8 +134,11 @@ class Overload:
         log.info("overload-over", seconds=lasted, refused=self.refused - self._refused_before)
         self._began = None
 
-    def _stands(self, now: float) -> bool:
-        """Whether there has been too much for a while, or lately."""
+    def _stands(self, now: float, wait: float) -> bool:
+        """Whether there has been too much for a while, or is now and was lately."""
+        if wait < HIGH_SECONDS:
+            self._since, self._samples = None, 0
+            return False
         if self._since is None:
             self._since = now
         self._samples += 1
