@@ -19,8 +19,8 @@ from tests.fuzz.sip_targets import MESSAGES, WORDS
 from tests.long.house import House
 
 DATAGRAMS = 300_000
-#: What fills the caches and memories that have a limit. It comes at three times the pace, because a heap keeps
-#: the size of its busiest moment, and that moment is not to come while it is measured whether anything stays.
+#: What fills the caches and memories that have a limit. It comes at three times the pace: a heap keeps the
+#: size of its busiest moment, which is not to come while it is measured whether anything stays.
 WARM_UP = 60_000
 #: From where they come: so many that what an address may ask for keeps none of them out, and none is that of
 #: the good caller, 127.0.0.1.
