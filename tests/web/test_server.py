@@ -104,10 +104,14 @@ def test_a_socket_left_by_a_killed_process_is_taken_over(tmp_path, web):
     process.wait(10)
     assert path.exists()
     again = start(tmp_path, UC_WEB_SOCKET=f"unix:{path}")
-    wait_until_listening(again)
-    again.send_signal(signal.SIGINT)
-    assert again.wait(5) == 0
-    again.stderr.close()
+    try:
+        wait_until_listening(again)
+        again.send_signal(signal.SIGINT)
+        assert again.wait(5) == 0
+    finally:
+        again.kill()
+        again.wait(5)
+        again.stderr.close()
 
 
 @pytest.mark.parametrize("address", ["nonsense", "127.0.0.1:http"])
