@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import Callable
 
+from tests.ports import own_block
 from ucplatform import ng
 
 Message = dict[str, ng.Value]
@@ -31,8 +31,8 @@ class NgServer(asyncio.DatagramProtocol):
 
     async def start(self, port: int = 0) -> str:
         loop = asyncio.get_running_loop()
-        self._tcp = await asyncio.start_server(self._stream, "127.0.0.1", port)
-        self.port = self._tcp.sockets[0].getsockname()[1]
+        self.port = port or free_port()
+        self._tcp = await asyncio.start_server(self._stream, "127.0.0.1", self.port)
         self._udp: asyncio.DatagramTransport
         self._udp, _ = await loop.create_datagram_endpoint(lambda: self, local_addr=("127.0.0.1", self.port))
         return f"127.0.0.1:{self.port}"
@@ -96,7 +96,5 @@ class NgServer(asyncio.DatagramProtocol):
 
 
 def free_port() -> int:
-    """A port that is free for TCP and UDP on the loopback address now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port that is free for TCP and UDP, and that no other test process asks for."""
+    return own_block().take()
