@@ -23,14 +23,8 @@ async def start(**environ: str) -> asyncio.subprocess.Process:
     )
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 async def test_it_serves_and_stops() -> None:
-    port = free_port()
+    port = own_block().take()
     process = await start(UC_GATEWAY_NG=f"127.0.0.1:{port}")
     assert process.stderr is not None
     async with asyncio.timeout(20):

@@ -31,7 +31,7 @@ class NgServer(asyncio.DatagramProtocol):
 
     async def start(self, port: int = 0) -> str:
         loop = asyncio.get_running_loop()
-        self.port = port or free_port()
+        self.port = port or own_block().take()
         self._tcp = await asyncio.start_server(self._stream, "127.0.0.1", self.port)
         self._udp: asyncio.DatagramTransport
         self._udp, _ = await loop.create_datagram_endpoint(lambda: self, local_addr=("127.0.0.1", self.port))
@@ -93,8 +93,3 @@ class NgServer(asyncio.DatagramProtocol):
                     if isinstance(since, int) and int(str(event["seq"])) > since:
                         writer.write(ng.encode("event", event))
                 self._writers.append(writer)
-
-
-def free_port() -> int:
-    """A port that is free for TCP and UDP, and that no other test process asks for."""
-    return own_block().take()

@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.media.server import Message, NgServer, free_port
+from tests.media.server import Message, NgServer
+from tests.ports import own_block
 from ucplatform.media import EngineError, EngineTimeout, MediaClient
 
 
@@ -153,7 +154,7 @@ async def test_own_verbs_go_to_an_engine_that_speaks_them():
 
 
 async def test_an_engine_that_comes_back_is_found():
-    port = free_port()
+    port = own_block().take()
     client = MediaClient([f"127.0.0.1:{port}"])
     await client.start()
     assert client.states()[f"127.0.0.1:{port}"]["alive"] is False

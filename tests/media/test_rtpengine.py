@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.media.server import free_port
 from tests.media.test_client import until
 from tests.ports import own_block
 from ucplatform import sdp
@@ -26,7 +25,7 @@ def media_ports() -> tuple[int, int]:
 async def client(tmp_path: Path, media_ports: tuple[int, int]) -> AsyncIterator[MediaClient]:
     binary = shutil.which("rtpengine")
     assert binary, "rtpengine is missing: apt install rtpengine-daemon"
-    port = free_port()
+    port = own_block().take()
     log = (tmp_path / "rtpengine.log").open("wb")
     process = subprocess.Popen(
         [binary, "--table=-1", "--interface=127.0.0.1", f"--listen-ng=127.0.0.1:{port}",

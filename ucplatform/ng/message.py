@@ -27,11 +27,13 @@ def encode(cookie: str, message: Mapping[str, object], form: Form = "bencode") -
 def decode(data: bytes) -> tuple[str, dict[str, Value]]:
     """One whole message to (cookie, dictionary). Raises NgError, and nothing else; linear in the size."""
     cookie, body = _split(data)
-    if body[:1] not in (b"{", b"d"):
+    if body[:1] == b"{":
+        value = _from_json(body)
+    elif body[:1] == b"d":
+        value = bencode.decode(body.rstrip(b"\r\n"))
+    else:
         raise NgError("message is no dictionary")
-    value = _from_json(body) if body[:1] == b"{" else bencode.decode(body.rstrip(b"\r\n"))
-    if not isinstance(value, dict):
-        raise NgError("message is no dictionary")
+    assert isinstance(value, dict)  # by what it begins with
     return cookie, value
 
 
