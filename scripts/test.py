@@ -22,7 +22,6 @@ UNITS = ("tests", "--ignore", "tests/e2e", "--ignore", "tests/long")
 E2E = ("tests/e2e",)
 #: a file that takes long and is begun last is waited for by the other workers
 LONG = (
-    "tests/long/test_hostile_edge.py",
     "tests/long/test_timers.py",
     "tests/long/test_restart.py",
     "tests/long",

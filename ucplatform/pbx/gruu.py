@@ -24,6 +24,8 @@ LONGEST = 200
 _SEAL, _SALT, _MARK = 12, 8, 8
 # What a URI parameter may hold as it is, beside letters, digits and "_.-~" (RFC 3261 25.1, paramchar).
 _PLAIN = ":[]/&+$!*'()"
+# Characters of an instance that is worth remembering: a URN of a UUID has 47.
+_SHORT = 128
 
 
 class Gruu(NamedTuple):
@@ -45,7 +47,8 @@ class Gruus:
 
     def public(self, number: str, instance: str) -> str:
         """The lasting one (section 3.1.1): the same after every registration of this device."""
-        return f"sip:{number}@{self._domain};gr={_escaped(instance)}"
+        escaped = _escaped_short(instance) if len(instance) <= _SHORT else _escaped(instance)
+        return f"sip:{number}@{self._domain};gr={escaped}"
 
     def temporary(self, number: str, instance: str, call_id: str) -> str:
         """One of many (section 3.1.2), good as long as the device registers with this Call-ID."""
@@ -96,9 +99,12 @@ def same_instance(one: str, other: str) -> bool:
     return _bare(one).lower() == _bare(other).lower()
 
 
-@lru_cache(maxsize=4096)
 def _escaped(instance: str) -> str:
     return quote(_bare(instance), safe=_PLAIN, errors="surrogateescape")
+
+
+# Remembered are only those as long as instances are: strangers' long ones may not fill the memory.
+_escaped_short = lru_cache(maxsize=4096)(_escaped)
 
 
 def _bare(instance: str) -> str:

@@ -125,11 +125,13 @@ def _rewritten_everywhere(request: Request, seen: str) -> bool:
     return bool(inner) and inner != seen and _inside(inner) and not _inside(seen)
 
 
-@lru_cache(maxsize=4096)
 def _inside(host: str) -> bool:
     """Whether `host` is an address that means nothing outside of its network."""
     text = canonical(host)
-    if text is None:
-        return False
-    address = ipaddress.ip_address(text)
+    return text is not None and _is_inside(text)
+
+
+@lru_cache(maxsize=4096)
+def _is_inside(numeric: str) -> bool:
+    address = ipaddress.ip_address(numeric)
     return any(address in net for net in _INSIDE if net.version == address.version)

@@ -21,6 +21,8 @@ BLANK = " \t"
 # Names that need no look at their characters; nearly all of real traffic.
 _USUAL_NAMES = frozenset(("tag", "branch", "rport", "received", "expires", "q", "+sip.instance", "reg-id"))
 
+_LONGEST_NAME = 255
+
 _NOT_TOKEN = re.compile(r"[^A-Za-z0-9\-.!%*_+`'~]")
 _NOT_VALUE = re.compile(r'[\x00-\x20\x7f"<>,;\\]')
 _NEEDS_QUOTES = re.compile(r"[^A-Za-z0-9\-.!%*_+`\'~:\[\]/]")
@@ -199,11 +201,15 @@ def drop_params(params: Params, names: tuple[str, ...]) -> Params:
     return tuple(pair for pair in params if pair[0].lower() not in lowered)
 
 
-@lru_cache(maxsize=512)
 def parse_host_port(text: str) -> tuple[str, int | None]:
     """`host[:port]` with blanks allowed around the colon: (host in lower case, IPv6 in brackets; port or
     None).
     """
+    # Names of DNS are no longer; others may not fill the memory.
+    return _short_host_port(text) if len(text) <= _LONGEST_NAME else _host_port(text)
+
+
+def _host_port(text: str) -> tuple[str, int | None]:
     text = text.strip(BLANK)
     if text.startswith("["):
         close = text.find("]")
@@ -220,6 +226,9 @@ def parse_host_port(text: str) -> tuple[str, int | None]:
     if not host or _NOT_HOST.search(host):
         raise ParseError("malformed host")
     return host, number(port, 65535, "port") if colon else None
+
+
+_short_host_port = lru_cache(maxsize=512)(_host_port)
 
 
 def _is_ipv6(text: str) -> bool:

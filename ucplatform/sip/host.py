@@ -3,10 +3,17 @@
 import ipaddress
 from functools import lru_cache
 
+#: characters of the longest numeric address, with brackets and a zone
+LONGEST_ADDRESS = 80
 
-@lru_cache(maxsize=4096)
+
 def canonical(host: str) -> str | None:
     """The one spelling of a numeric address, without brackets and zone; None for a name."""
+    return _canonical(host) if len(host) <= LONGEST_ADDRESS else None
+
+
+@lru_cache(maxsize=4096)
+def _canonical(host: str) -> str | None:
     try:
         return str(ipaddress.ip_address(host.strip("[]").partition("%")[0]))
     except ValueError:
