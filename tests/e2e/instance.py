@@ -12,7 +12,7 @@ import sys
 import tempfile
 import urllib.error
 import urllib.request
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -87,8 +87,9 @@ class Instance:
         try:
             until(self._is_ready, START_SECONDS, "/healthz 200", every=0.2)
         except AssertionError:
+            said = self.health()
             self._child.stop(STOP_SECONDS)
-            raise AssertionError(f"not ready: {self.health()}\n{self.log()[-4000:]}") from None
+            raise AssertionError(f"not ready: {said}\n{self._child.tail()}\n{self.log()[-4000:]}") from None
 
     # -- life ------------------------------------------------------------------------------------
 
@@ -109,6 +110,15 @@ class Instance:
     def pid(self, role: str) -> int:
         """Process id of a role, e.g. 'edge-1'."""
         return int(self.health()[1]["roles"][role]["pid"])
+
+    @contextlib.contextmanager
+    def unattended(self) -> Iterator[None]:
+        """Nobody starts a role again that dies meanwhile."""
+        self._child.signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._child.signal(signal.SIGCONT)
 
     def stop(self) -> None:
         """SIGTERM as an operator would; AssertionError when a process is left or the status is not 0."""

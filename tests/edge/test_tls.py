@@ -5,6 +5,8 @@ import contextlib
 import datetime
 import socket
 import ssl
+import subprocess
+import sys
 import warnings
 from pathlib import Path
 
@@ -69,6 +71,33 @@ async def test_a_damaged_certificate_is_made_again(tmp_path: Path) -> None:
     certificate, _ = own_certificate(tmp_path, ["phone.local"])
     certificate.write_bytes(b"nonsense")
     ServerContext(*own_certificate(tmp_path, ["phone.local"]))
+
+
+async def test_a_key_that_does_not_fit_is_made_again(tmp_path: Path) -> None:
+    """A power cut between the two files, or an operator who copied one of them."""
+    _, key = own_certificate(tmp_path, ["phone.local"])
+    _, other = own_certificate(tmp_path / "other", ["phone.local"])
+    key.write_bytes(other.read_bytes())
+    ServerContext(*own_certificate(tmp_path, ["phone.local"]))
+
+
+async def test_edges_that_start_at_once_share_one_certificate(tmp_path: Path) -> None:
+    """The first start of a house of several edges: whoever is second takes what the first has made."""
+    script = (
+        "import sys; from pathlib import Path; from ucplatform.edge.own_certificate import own_certificate;"
+        "sys.stdin.readline(); files = own_certificate(Path(sys.argv[1]), ['phone.local']);"
+        "print(*(file.read_text() for file in files))"
+    )
+    edges = [
+        await asyncio.create_subprocess_exec(
+            sys.executable, "-c", script, str(tmp_path / "tls"), stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+        for _ in range(4)
+    ]
+    said = await asyncio.gather(*(edge.communicate(b"now\n") for edge in edges))
+    assert [edge.returncode for edge in edges] == [0] * 4
+    assert len({files for files, _ in said}) == 1
+    ServerContext(tmp_path / "tls" / "sip-cert.pem", tmp_path / "tls" / "sip-key.pem")
 
 
 @pytest.fixture

@@ -157,9 +157,11 @@ async def test_a_killed_edge_takes_no_sound_along_and_new_calls_go_to_the_other(
     owner = invite.contacts[0].uri.param("edge")
     await here.reaches(there, media_port(answer.body))
     await there.reaches(here, media_port(invite.body))
-    os.kill(await asyncio.to_thread(instance.pid, f"edge-{owner}"), signal.SIGKILL)
-    await here.reaches(there, media_port(answer.body))
-    other, second = await third.call(callee)
+    doomed = await asyncio.to_thread(instance.pid, f"edge-{owner}")
+    with instance.unattended():
+        os.kill(doomed, signal.SIGKILL)
+        await here.reaches(there, media_port(answer.body))
+        other, second = await third.call(callee)
     assert second.contacts[0].uri.param("edge") != owner
     third.send(hang_up(third, other))
     callee.answer(await callee.request("BYE"))

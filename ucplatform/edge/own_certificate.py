@@ -1,6 +1,7 @@
 """A certificate of our own making, for a SIP TLS listener to which the operator has given none."""
 
 import datetime
+import fcntl
 import ipaddress
 from collections.abc import Iterable
 from pathlib import Path
@@ -18,26 +19,31 @@ RENEW_BEFORE = datetime.timedelta(days=30)
 
 
 def own_certificate(directory: Path, names: Iterable[str]) -> tuple[Path, Path]:
-    """Paths of certificate and key in `directory`; made when missing, unreadable or about to end.
+    """Paths of certificate and key in `directory`; made when missing, unreadable, no pair, or about to end.
+    Several edges may ask at once: one makes it for all.
 
     `names` are the DNS names and addresses it is for. RSA, because some desk phones know nothing newer.
     """
     directory = make_directory(directory)
     certificate, key = directory / "sip-cert.pem", directory / "sip-key.pem"
-    if not _lasts(certificate) or not key.exists():
-        pem, secret = make_certificate(list(names))
-        write_atomically(key, secret)
-        write_atomically(certificate, pem)
-        log.info("tls-certificate-made", file=certificate)
+    with (directory / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not _lasts(certificate, key):
+            pem, secret = make_certificate(list(names))
+            write_atomically(key, secret)
+            write_atomically(certificate, pem)
+            log.info("tls-certificate-made", file=certificate)
     return certificate, key
 
 
-def _lasts(certificate: Path) -> bool:
+def _lasts(certificate: Path, key: Path) -> bool:
     try:
         parsed = x509.load_pem_x509_certificate(certificate.read_bytes())
-    except (OSError, ValueError):
+        secret = serialization.load_pem_private_key(key.read_bytes(), None)
+    except (OSError, ValueError, TypeError):
         return False
-    return parsed.not_valid_after_utc > datetime.datetime.now(datetime.UTC) + RENEW_BEFORE
+    soon = datetime.datetime.now(datetime.UTC) + RENEW_BEFORE
+    return parsed.public_key() == secret.public_key() and parsed.not_valid_after_utc > soon
 
 
 def make_certificate(names: list[str]) -> tuple[bytes, bytes]:
