@@ -34,6 +34,7 @@ def refresh(leg: Termination) -> None:
 def route(leg: Termination) -> None:
     """Fill the table of a leg: for each payload type that it may send, the way to its peer."""
     table: dict[int, Route] = {}
+    clocks: dict[int, int] = {}
     if leg.local is not None and leg.remote is not None and not leg.closed:
         ways = Ways(leg)
         agreed = {codec.key for codec in leg.agreed}
@@ -41,6 +42,7 @@ def route(leg: Termination) -> None:
         for codec in [*leg.local.codecs, *leg.remote.codecs]:
             if codec.key in agreed and codec.payload not in table:
                 table[codec.payload] = ways.way(codec)
+                clocks[codec.payload] = codec.clock
         kept = ways.transcodes
     else:
         kept = {}
@@ -48,7 +50,7 @@ def route(leg: Termination) -> None:
         if kept.get(key) is not transcode:
             transcode.close()
     leg.transcodes = kept
-    leg.routes = table
+    leg.route(table, clocks)
 
 
 class Ways:
@@ -67,7 +69,7 @@ class Ways:
             return NOWHERE
         shared = self._shared(codec)
         if shared is not None:
-            return Forward(self._leg, self._peer.out, shared.payload, codec.clock)
+            return Forward(self._leg.carrier.key, self._peer.out, shared.payload, codec.clock)
         return self._transcode(codec) or NOWHERE
 
     def _shared(self, codec: Codec) -> Codec | None:
@@ -102,7 +104,7 @@ class Ways:
             transcode = self._transcode(spoken)
             if transcode is not None:
                 return TranscodedEvents(transcode, chosen.payload, codec.clock, chosen.clock)
-        onward = Forward(self._leg, peer.out, chosen.payload, sound.clock)
+        onward = Forward(self._leg.carrier.key, peer.out, chosen.payload, sound.clock)
         if chosen.clock == codec.clock:
             return onward
         return RescaledEvents(onward, chosen.clock, codec.clock)

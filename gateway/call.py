@@ -166,7 +166,11 @@ class Call:
             leg = WebRtcTermination(self.id, leg_id, interface, self._services, controlling=controlling)
         else:
             leg = RtpTermination(self.id, leg_id, interface, self._services)
-        await leg.open()
+        try:
+            await leg.open()
+        except GatewayError:
+            await leg.close()
+            raise
         opened = leg
         leg.on_ready = lambda: bridge.refresh(opened)
         self.legs[leg_id] = leg

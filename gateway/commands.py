@@ -102,7 +102,7 @@ class Commands:
             "pid": os.getpid(),
             "ports": {"free": pool.free, "total": pool.total},
             "calls": len(self.calls),
-            "relay": "python",
+            "relay": self.services.relay,
         }
 
     async def offer(self, message: Message) -> Reply:

@@ -11,6 +11,7 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 DEFAULT_NG = "127.0.0.1:2223"
 DEFAULT_PORTS = "20000-20999"
+RELAYS = ("auto", "native", "python")
 
 
 class ConfigError(Exception):
@@ -58,6 +59,7 @@ class Config:
     owner_grace: float = 60.0
     connect_timeout: float = 30.0
     report_interval: float = 5.0
+    relay: str = "auto"
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> "Config":
@@ -72,6 +74,7 @@ class Config:
             last_port=last,
             interfaces=interfaces or machine_interfaces(),
             peers=parse_peers(environ.get("UC_GATEWAY_PEERS", "")),
+            relay=parse_relay(environ.get("UC_RELAY") or "auto"),
         )
 
 
@@ -99,6 +102,13 @@ def parse_peers(text: str) -> tuple[Network, ...]:
         )
     except ValueError as error:
         raise ConfigError(f"UC_GATEWAY_PEERS: {error}") from None
+
+
+def parse_relay(text: str) -> str:
+    """`auto` is native where it was built."""
+    if text not in RELAYS:
+        raise ConfigError(f"UC_RELAY: {text!r} is not one of {', '.join(RELAYS)}")
+    return text
 
 
 def machine_interfaces() -> tuple[Interface, ...]:

@@ -3,12 +3,15 @@
 import asyncio
 import logging
 import time
+from collections.abc import Callable
 
 from aiortc import RTCCertificate
 
+from gateway.carrier import Carrier, PythonCarrier, Upward
 from gateway.commands import Commands
-from gateway.config import Config
+from gateway.config import Config, ConfigError
 from gateway.events import EventLog
+from gateway.native import NativeRelay, available
 from gateway.ports import PortPool
 from gateway.server import NgServer
 from gateway.termination import Services
@@ -30,7 +33,14 @@ class Gateway:
         self._certificate: RTCCertificate | None = None
         self._certified = 0.0
         self.transcoder = Transcoder()
-        services = Services(config, self.ports, self.events, self.certificate, self.transcoder)
+        self._native = native_relay(config.relay)
+        carrier: Callable[[Upward, bool], Carrier] = (
+            self._native.carrier if self._native is not None else python_carrier
+        )
+        services = Services(
+            config, self.ports, self.events, self.certificate, self.transcoder, carrier,
+            "native" if self._native is not None else "python",
+        )  # fmt: skip
         self.commands = Commands(services)
         self.server = NgServer(self.commands, self.events, config.peers)
         self.port = 0
@@ -71,3 +81,16 @@ class Gateway:
         await self.commands.close()
         await self.transcoder.close()
         await self.server.close()
+        if self._native is not None:
+            self._native.close()
+
+
+def python_carrier(upward: Upward, secure: bool) -> Carrier:
+    return PythonCarrier(upward, secure=secure)
+
+
+def native_relay(wish: str) -> NativeRelay | None:
+    """The thread, where it was built and is wanted. ConfigError when it is demanded and was not built."""
+    if wish == "native" and not available():
+        raise ConfigError("UC_RELAY: the native relay was not built; it needs a C compiler at set-up")
+    return NativeRelay() if wish != "python" and available() else None

@@ -1,8 +1,8 @@
 """The one place that touches private names of aiortc and aioice (both pinned; a test fails when they move).
 
-`SecureTransport` is ICE, DTLS and SRTP of one WebRTC peer on our own sockets. Packets do not go through
-aiortc's queues: `MediaSocket.datagram_received` tells STUN, DTLS and SRTP apart (RFC 7983) and only the first
-two reach them. What anybody sends never raises into aioice or aiortc; what is bad is counted and dropped.
+`SecureTransport` is ICE and DTLS of one WebRTC peer on our own sockets. The leg's carrier has them: it gives
+up STUN and DTLS only, and takes the SRTP sessions when the handshake is done. What anybody sends never raises
+into aioice or aiortc; what is bad is counted and dropped.
 """
 
 import asyncio
@@ -26,89 +26,104 @@ from aiortc import (
     RTCIceParameters,
     RTCIceTransport,
 )
-from pylibsrtp import Error as SrtpError
 from pylibsrtp import Session
+
+from gateway.carrier import Address, Carrier, Port
 
 logger = logging.getLogger(__name__)
 
-MAX_DATAGRAM = 2048  # asyncio allocates this much for every datagram; its own default is 256 KiB
 MAX_WAITING = 64  # DTLS datagrams in aioice's queue
 TOP_PREFERENCE = 65535
-
-Address = tuple[str, int]
 
 
 @dataclass(slots=True)
 class Drops:
-    """Packets of one peer's transport that were thrown away, by reason."""
+    """Datagrams of one peer that were thrown away, by reason."""
 
-    strangers: int = 0  # not from an address that passed a connectivity check
     stun: int = 0
     dtls: int = 0
-    srtp: int = 0
 
     @property
     def total(self) -> int:
-        return self.strangers + self.stun + self.dtls + self.srtp
+        return self.stun + self.dtls
+
+
+class PortTransport(asyncio.DatagramTransport):
+    """A carrier's port as aioice sees it."""
+
+    def __init__(self, port: Port, protocol: asyncio.BaseProtocol, name: Address) -> None:
+        super().__init__({"sockname": name})
+        self._port = port
+        self._protocol = protocol
+        self._closing: asyncio.Task[None] | None = None
+
+    def sendto(self, data: bytes, addr: Any = None) -> None:  # type: ignore[override]
+        if self._closing is None:
+            self._port.sendto(data, addr)
+
+    def is_closing(self) -> bool:
+        return self._closing is not None
+
+    def close(self) -> None:
+        if self._closing is None:
+            self._closing = asyncio.ensure_future(self._close())
+
+    async def _close(self) -> None:
+        await self._port.close()
+        self._protocol.connection_lost(None)
 
 
 class MediaSocket(StunProtocol):
-    """One of our sockets. `valid` holds the peer addresses that passed a check on it (RFC 8445 7.2.5.3)."""
+    """aioice's side of one of our ports."""
 
-    def __init__(self, connection: "IceConnection") -> None:
+    def __init__(self, connection: "IceConnection", port: Port) -> None:
         super().__init__(connection)
         self.connection = connection
-        self.valid: set[tuple[Any, ...]] = set()
+        self.port = port
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        super().connection_made(transport)
-        if hasattr(transport, "max_size"):
-            transport.max_size = MAX_DATAGRAM
-
-    def datagram_received(self, data: bytes | str, addr: tuple[Any, ...]) -> None:
-        if not isinstance(data, bytes) or not data:
-            return
-        first = data[0]
-        connection = self.connection
-        if first < 4:
-            try:
-                super().datagram_received(data, addr)
-            except Exception as error:  # fuzzed STUN raises IndexError, KeyError, struct.error, …
-                connection.drops.stun += 1
-                logger.debug("STUN from %s dropped: %r", addr, error)
-        elif addr[:2] not in self.valid:
-            connection.drops.strangers += 1
-        elif 127 < first < 192:
-            connection.on_srtp(data)
-        elif 19 < first < 64 and connection._queue.qsize() < MAX_WAITING:
-            connection.data_received(data, 1)
-        else:
-            connection.drops.dtls += 1
+    def stun(self, data: bytes, address: Address) -> None:
+        try:
+            super().datagram_received(data, address)
+        except Exception as error:  # fuzzed STUN raises IndexError, KeyError, struct.error, …
+            self.connection.drops.stun += 1
+            logger.debug("STUN from %s dropped: %r", address, error)
 
 
 class IceConnection(Connection):
     """aioice's agent on sockets that were bound before; remembers where to send."""
 
-    def __init__(self, sockets: Sequence[socket.socket], controlling: bool) -> None:
+    def __init__(self, sockets: Sequence[socket.socket], controlling: bool, carrier: Carrier) -> None:
         super().__init__(ice_controlling=controlling)
         self.drops = Drops()
-        self.on_srtp: Callable[[bytes], None] = self._not_yet
-        self.on_selected: Callable[[], None] = lambda: None
-        self.selected: tuple[asyncio.DatagramTransport, Address] | None = None
+        self.selected: tuple[Port, Address] | None = None
         self._sockets = list(sockets)
+        self._carrier = carrier
 
-    def _not_yet(self, data: bytes) -> None:
-        self.drops.srtp += 1
+    @property
+    def ports(self) -> list[Port]:
+        return [protocol.port for protocol in self._protocols if isinstance(protocol, MediaSocket)]
+
+    def datagram(self, port: Port, data: bytes, address: Address) -> None:
+        """STUN, or DTLS from a valid pair (RFC 7983)."""
+        if data[0] < 4:
+            for protocol in self._protocols:
+                if isinstance(protocol, MediaSocket) and protocol.port is port:
+                    protocol.stun(data, address)
+        elif 19 < data[0] < 64 and self._queue.qsize() < MAX_WAITING:
+            super().data_received(data, 1)
+        else:
+            self.drops.dtls += 1
 
     async def get_component_candidates(
         self, component: int, addresses: list[str], timeout: int = 5
     ) -> list[Candidate]:
         """Host candidates of our sockets; aioice's own way binds random ports and leaves out loopback."""
-        loop = asyncio.get_running_loop()
         candidates = []
         for index, sock in enumerate(self._sockets):
-            _, protocol = await loop.create_datagram_endpoint(lambda: MediaSocket(self), sock=sock)
             host, port = sock.getsockname()[:2]
+            carried = await self._carrier.listen(sock)
+            protocol = MediaSocket(self, carried)
+            protocol.connection_made(PortTransport(carried, protocol, (host, port)))
             protocol.local_candidate = Candidate(
                 foundation=candidate_foundation("host", "udp", host),
                 component=component,
@@ -123,11 +138,8 @@ class IceConnection(Connection):
         return candidates
 
     def data_received(self, data: bytes, component: int) -> None:
-        """DTLS from a valid pair, and what aioice took for no STUN although it begins like it."""
-        if data[0] < 4:
-            self.drops.stun += 1
-        else:
-            super().data_received(data, component)
+        """What aioice took for no STUN although it begins like it."""
+        self.drops.stun += 1
 
     def check_incoming(self, message: Message, addr: Address, protocol: StunProtocol) -> None:
         """aioice would raise KeyError here, in its own loop even, for a check without PRIORITY."""
@@ -150,14 +162,14 @@ class IceConnection(Connection):
     def check_complete(self, pair: CandidatePair) -> None:
         """Learn which pairs are valid, and which one is nominated now."""
         if pair.state == CandidatePair.State.SUCCEEDED and isinstance(pair.protocol, MediaSocket):
-            pair.protocol.valid.add(pair.remote_addr)
+            self._carrier.admit(pair.protocol.port, pair.remote_addr)
         super().check_complete(pair)
         nominated = self._nominated.get(1)
-        if nominated is not None:
-            selected = (nominated.protocol.transport, nominated.remote_addr)
+        if nominated is not None and isinstance(nominated.protocol, MediaSocket):
+            selected = (nominated.protocol.port, nominated.remote_addr)
             if selected != self.selected:
                 self.selected = selected
-                self.on_selected()
+                self._carrier.peer(*selected, locked=False)
 
 
 class Gatherer(RTCIceGatherer):
@@ -198,30 +210,24 @@ class RemoteParameters:
 
 
 class SecureTransport:
-    """ICE, DTLS and SRTP with one peer. `on_state(part, state)` hears of 'ice' and 'dtls' changes."""
+    """ICE and DTLS with one peer. `on_state(part, state)` hears of 'ice' and 'dtls' changes."""
 
     def __init__(
         self,
         sockets: Sequence[socket.socket],
         certificate: RTCCertificate,
+        carrier: Carrier,
         *,
         controlling: bool,
-        on_rtp: Callable[[bytes], None],
-        on_rtcp: Callable[[bytes], None],
         on_state: Callable[[str, str], None],
     ) -> None:
-        self._connection = IceConnection(sockets, controlling)
-        self._connection.on_selected = self._select
+        self._connection = IceConnection(sockets, controlling, carrier)
+        self._carrier = carrier
         self._gatherer = Gatherer(self._connection)
         self._ice = RTCIceTransport(self._gatherer)
         self._dtls = Dtls(self._ice, [certificate])
-        self._on_rtp = on_rtp
-        self._on_rtcp = on_rtcp
         self._on_state = on_state
-        self._receiving: Session | None = None
-        self._sending: Session | None = None
-        self._transport: asyncio.DatagramTransport | None = None
-        self._peer: Address = ("", 0)
+        self._secured = False
         self._ice.on("statechange", lambda: self._on_state("ice", self._ice.state))
         self._dtls.on("statechange", self._dtls_changed)
 
@@ -244,7 +250,7 @@ class SecureTransport:
     @property
     def peer(self) -> Address | None:
         """Where media goes; None before ICE has chosen."""
-        return self._peer if self._transport is not None else None
+        return self._connection.selected[1] if self._connection.selected is not None else None
 
     @property
     def ice_state(self) -> str:
@@ -257,7 +263,7 @@ class SecureTransport:
     @property
     def ready(self) -> bool:
         """Packets can be sent."""
-        return self._sending is not None and self._transport is not None
+        return self._secured and self._connection.selected is not None
 
     async def connect(self, remote: RemoteParameters) -> None:
         """Run ICE, then DTLS from the pair that ICE has validated; the outcome is in the states."""
@@ -274,56 +280,19 @@ class SecureTransport:
         fingerprints = [RTCDtlsFingerprint(algorithm, digest) for algorithm, digest in remote.fingerprints]
         await self._dtls.start(RTCDtlsParameters(fingerprints))
 
-    def _select(self) -> None:
-        if self._connection.selected is not None:
-            self._transport, self._peer = self._connection.selected
+    def datagram(self, port: Port, data: bytes, address: Address) -> None:
+        """STUN or DTLS has come by a port."""
+        self._connection.datagram(port, data, address)
 
     def _dtls_changed(self) -> None:
         sessions = self._dtls.sessions
-        if sessions is None:
-            self._receiving = self._sending = None
-        else:
-            self._receiving, self._sending = sessions
-            self._connection.on_srtp = self._srtp_received
+        self._secured = sessions is not None
+        self._carrier.secure_with(*(sessions or (None, None)))
         self._on_state("dtls", self._dtls.state)
-
-    def _srtp_received(self, data: bytes) -> None:
-        session = self._receiving
-        if session is None or len(data) < 12:
-            self._connection.drops.srtp += 1
-            return
-        try:
-            if 192 <= data[1] <= 223:  # RFC 5761 section 4
-                clear = session.unprotect_rtcp(data)
-                received = self._on_rtcp
-            else:
-                clear = session.unprotect(data)
-                received = self._on_rtp
-        except (SrtpError, ValueError):  # forged, replayed, or longer than libsrtp's buffer
-            self._connection.drops.srtp += 1
-            return
-        received(clear)
-
-    def send_rtp(self, data: bytes) -> None:
-        """Protect and send; before the handshake, and when libsrtp refuses the packet, nothing is sent."""
-        if self._sending is not None and self._transport is not None:
-            try:
-                self._transport.sendto(self._sending.protect(data), self._peer)
-            except (SrtpError, ValueError):
-                self._connection.drops.srtp += 1
-
-    def send_rtcp(self, data: bytes) -> None:
-        """As `send_rtp`, for a compound RTCP packet."""
-        if self._sending is not None and self._transport is not None:
-            try:
-                self._transport.sendto(self._sending.protect_rtcp(data), self._peer)
-            except (SrtpError, ValueError):
-                self._connection.drops.srtp += 1
 
     async def close(self) -> None:
         """Say goodbye in DTLS and close the sockets; they are closed when this returns."""
         await self._dtls.stop()
         await self._ice.stop()
-        self._receiving = self._sending = self._transport = None
-        self._connection.on_srtp = self._connection._not_yet
+        self._secured = False
         self._dtls.remove_all_listeners()

@@ -1,17 +1,27 @@
 """Forwarding without decoding: a table from payload type to route, one rewritten stream per destination.
 
-This is the Python relay. A native one takes over exactly what is here: the table of a source leg (payload
-type to payload type and output stream) and the numbers of an output stream. All else stays where it is.
+What is here is the Python relay, and what the native one leaves to Python: it reads `Forward` and `Nowhere`
+out of the tables and does them itself, and gives the packets of all other routes up to them.
 """
 
+import itertools
 import random
 from collections.abc import Callable
 from typing import Protocol
 
 from gateway.dtmf import END, Detector
+from gateway.rtcp import SenderInfo, ntp_now
 from gateway.rtp import HEADER, HEADER_LENGTH, MARKER, PLAIN, SEQUENCE_MASK, TIMESTAMP_MASK, payload_of
 
 FRAME_SECONDS = 0.02
+NOBODY = 0
+
+_sources = itertools.count(1 << 62)  # above every key of the native relay
+
+
+def new_source() -> int:
+    """A key for something that feeds streams; never given twice."""
+    return next(_sources)
 
 
 class Route(Protocol):
@@ -22,8 +32,53 @@ class Route(Protocol):
     ) -> None: ...
 
 
+class Outlet(Protocol):
+    """One stream towards a leg: own SSRC; its numbers go on whatever feeds it (RFC 3550 section 5.1).
+
+    `now` is the loop's clock in seconds, `source` a key of `new_source` or of a carrier.
+    """
+
+    @property
+    def ssrc(self) -> int: ...
+
+    @property
+    def packets(self) -> int: ...
+
+    @property
+    def octets(self) -> int:
+        """Of payload, as sender reports count them."""
+
+    @property
+    def clock(self) -> int:
+        """Hz of the stream's timestamps."""
+
+    def carry(self, source: int, payload_type: int, clock: int, data: bytes, now: float) -> None:
+        """Send a whole RTP packet of a source on, with the stream's numbers; PacketError when malformed."""
+
+    def fed_by(self, source: int, ssrc: int) -> bool:
+        """Whether the packets that go out are of this stream of a source."""
+
+    def begin(self, source: int, ssrc: int, clock: int, now: float) -> int | None:
+        """A source feeds the stream from now on: the timestamp of its beginning. None while we play something
+        in ourselves."""
+
+    def next_timestamp(self, clock: int, now: float) -> int:
+        """The timestamp of a sound that begins now, on this clock."""
+
+    def append(self, second: int, timestamp: int, payload: bytes, now: float) -> None:
+        """Send one packet of our own making: the next sequence number."""
+
+    def hold(self) -> None:
+        """Keep every source out until `release`."""
+
+    def release(self) -> None: ...
+
+    def sender_info(self, now: float) -> SenderInfo | None:
+        """What a sender report says; None before the first packet."""
+
+
 class OutStream:
-    """One stream towards a leg: own SSRC; its numbers go on whatever feeds it (RFC 3550 section 5.1)."""
+    """The outlet of the Python relay."""
 
     __slots__ = (
         "busy",
@@ -41,33 +96,50 @@ class OutStream:
         "timestamp_step",
     )  # fmt: skip
 
-    def __init__(self, send: Callable[[bytes], None]) -> None:
+    def __init__(self, send: Callable[[bytes], bool]) -> None:
+        """`send` says whether the packet has left."""
         self.ssrc = random.randrange(1, 1 << 32)
         self.send = send
         self.packets = 0
-        self.octets = 0  # of payload, as sender reports count them
+        self.octets = 0
         self.sequence = random.randrange(1 << 15)  # below 2^15, as SRTP likes it (RFC 3711 section 3.3.1)
         self.timestamp = random.randrange(1 << 32)
         self.clock = 8000
         self.sent_at = 0.0  # when `timestamp` was the present
-        self.source: object = None
+        self.source = NOBODY
         self.source_ssrc = 0
         self.sequence_step = 0
         self.timestamp_step = 0
         self.busy = False  # something of our own is being played in
 
-    def begin(self, source: object, ssrc: int, sequence: int, timestamp: int, clock: int, now: float) -> bool:
-        """A new source feeds the stream from this packet on. False while we play something in ourselves."""
+    def carry(self, source: int, payload_type: int, clock: int, data: bytes, now: float) -> None:
+        _, second, sequence, timestamp, ssrc = HEADER.unpack_from(data)
+        payload = data[HEADER_LENGTH:] if data[0] == PLAIN else payload_of(data)
+        if self.source != source or self.source_ssrc != ssrc or self.clock != clock:
+            following = self.begin(source, ssrc, clock, now)
+            if following is None:
+                return
+            self.sequence_step = self.sequence + 1 - sequence
+            self.timestamp_step = following - timestamp
+            second |= MARKER  # tells the receiver's jitter buffer that a new spurt begins
+        self._put(
+            second & MARKER | payload_type,
+            (sequence + self.sequence_step) & SEQUENCE_MASK,
+            (timestamp + self.timestamp_step) & TIMESTAMP_MASK,
+            payload,
+            now,
+        )
+
+    def fed_by(self, source: int, ssrc: int) -> bool:
+        return self.source == source and self.source_ssrc == ssrc
+
+    def begin(self, source: int, ssrc: int, clock: int, now: float) -> int | None:
         if self.busy:
-            return False
-        following = self.next_timestamp(clock, now)
+            return None
         self.source, self.source_ssrc = source, ssrc
-        self.sequence_step = self.sequence + 1 - sequence
-        self.timestamp_step = following - timestamp
-        return True
+        return self.next_timestamp(clock, now)
 
     def next_timestamp(self, clock: int, now: float) -> int:
-        """The timestamp of a sound that begins now, on this clock."""
         if self.packets:
             elapsed = max(now - self.sent_at, FRAME_SECONDS)
             following = (self.timestamp + int(elapsed * clock)) & TIMESTAMP_MASK
@@ -76,9 +148,10 @@ class OutStream:
         self.clock = clock
         return following
 
-    def put(self, second: int, sequence: int, timestamp: int, payload: bytes, now: float) -> None:
+    def _put(self, second: int, sequence: int, timestamp: int, payload: bytes, now: float) -> None:
         """Send one packet with these numbers."""
-        self.send(HEADER.pack(PLAIN, second, sequence, timestamp, self.ssrc) + payload)
+        if not self.send(HEADER.pack(PLAIN, second, sequence, timestamp, self.ssrc) + payload):
+            return
         self.packets += 1
         self.octets += len(payload)
         if (sequence - self.sequence) & SEQUENCE_MASK < 0x8000:  # not a late one
@@ -87,17 +160,21 @@ class OutStream:
             self.sent_at = now
 
     def append(self, second: int, timestamp: int, payload: bytes, now: float) -> None:
-        """Send one packet of our own making: the next sequence number."""
-        self.put(second, (self.sequence + 1) & SEQUENCE_MASK, timestamp & TIMESTAMP_MASK, payload, now)
+        self._put(second, (self.sequence + 1) & SEQUENCE_MASK, timestamp & TIMESTAMP_MASK, payload, now)
 
     def hold(self) -> None:
-        """Keep every source out until `release`."""
         self.busy = True
-        self.source = None
+        self.source = NOBODY
 
     def release(self) -> None:
         self.busy = False
-        self.source = None
+        self.source = NOBODY
+
+    def sender_info(self, now: float) -> SenderInfo | None:
+        if not self.packets:
+            return None
+        timestamp = (self.timestamp + int((now - self.sent_at) * self.clock)) & TIMESTAMP_MASK
+        return SenderInfo(ntp_now(), timestamp, self.packets, self.octets)
 
 
 class Forward:
@@ -105,25 +182,14 @@ class Forward:
 
     __slots__ = ("clock", "out", "payload_type", "source")
 
-    def __init__(self, source: object, out: OutStream, payload_type: int, clock: int) -> None:
+    def __init__(self, source: int, out: Outlet, payload_type: int, clock: int) -> None:
         self.source = source
         self.out = out
         self.payload_type = payload_type
         self.clock = clock
 
     def forward(self, data: bytes, second: int, sequence: int, timestamp: int, ssrc: int, now: float) -> None:
-        out = self.out
-        if out.source is not self.source or out.source_ssrc != ssrc or out.clock != self.clock:
-            if not out.begin(self.source, ssrc, sequence, timestamp, self.clock, now):
-                return
-            second |= MARKER  # tells the receiver's jitter buffer that a new spurt begins
-        out.put(
-            second & MARKER | self.payload_type,
-            (sequence + out.sequence_step) & SEQUENCE_MASK,
-            (timestamp + out.timestamp_step) & TIMESTAMP_MASK,
-            data[HEADER_LENGTH:] if data[0] == PLAIN else payload_of(data),
-            now,
-        )
+        self.out.carry(self.source, self.payload_type, self.clock, data, now)
 
 
 class Nowhere:

@@ -10,6 +10,7 @@ from typing import ClassVar
 from aiortc import RTCCertificate
 
 from gateway import rtcp
+from gateway.carrier import Address, Carrier, Port, Upward
 from gateway.config import Config, Interface
 from gateway.description import Description
 from gateway.dtmf import Detector
@@ -17,9 +18,8 @@ from gateway.errors import PacketError
 from gateway.events import EventLog, Value
 from gateway.negotiate import Payloads, speech
 from gateway.ports import PortPool
-from gateway.relay import OutStream, Route
-from gateway.rtp import HEADER, HEADER_LENGTH
-from gateway.statistics import Received, Remote
+from gateway.relay import Route
+from gateway.statistics import Remote
 from gateway.transcoder import Transcode, Transcoder
 from ucplatform.sdp import Codec, Media
 
@@ -37,6 +37,10 @@ class Services:
     events: EventLog
     certificate: Callable[[], RTCCertificate]
     transcoder: Transcoder
+    carrier: Callable[[Upward, bool], Carrier]
+    """For one leg: who decides what it does not, and whether the leg is secure."""
+    relay: str
+    """`native` or `python`."""
 
 
 class Termination:
@@ -47,6 +51,7 @@ class Termination:
     """
 
     kind: ClassVar[str] = ""
+    is_secure: ClassVar[bool] = False
 
     def __init__(self, call_id: str, leg_id: str, interface: Interface, services: Services) -> None:
         self.call_id = call_id
@@ -60,11 +65,13 @@ class Termination:
         self.lines: tuple[Media | None, ...] = (None,)
         self.mid: str | None = None
         self.cname = secrets.token_hex(8)
-        self.received = Received()
         self.reported = Remote()
-        self.out = OutStream(self.send_rtp)
+        self.carrier = services.carrier(self, self.is_secure)
+        self.received = self.carrier.received
+        self.out = self.carrier.out
         self.detector = Detector()
         self.digits = 0
+        self.discarded = 0  # by the transport, or because nobody could read it
         self.routes: Mapping[int, Route] = {}
         self.transcodes: dict[tuple[object, ...], Transcode] = {}
         self.on_ready: Callable[[], None] = lambda: None
@@ -83,11 +90,14 @@ class Termination:
         """Both sides are agreed now: begin, or go on with what has changed."""
         raise NotImplementedError
 
-    def send_rtp(self, data: bytes) -> None:
-        raise NotImplementedError
-
     def send_rtcp(self, data: bytes) -> None:
-        raise NotImplementedError
+        self.carrier.send_rtcp(data)
+
+    def raw(self, port: Port, data: bytes, address: Address) -> None:
+        """STUN or DTLS has come; a leg without them drops it."""
+
+    def learn(self, data: bytes, address: Address) -> None:
+        """RTP or RTCP of somebody who is not the peer yet."""
 
     @property
     def ready(self) -> bool:
@@ -95,7 +105,7 @@ class Termination:
         raise NotImplementedError
 
     def transport_statistics(self) -> Statistics:
-        """local and peer address, states of the transport, and 'discarded' packets by it."""
+        """Local and peer address, and states of the transport."""
         raise NotImplementedError
 
     async def close(self) -> None:
@@ -137,40 +147,25 @@ class Termination:
     def emit(self, kind: str, **detail: Value) -> None:
         self.services.events.add(kind, self.call_id, self.id, **detail)
 
-    def rtp_received(self, data: bytes) -> None:
-        """One RTP packet of the far end, decrypted and from the right address."""
-        if len(data) < HEADER_LENGTH:
-            self.received.discarded += 1
-            return
-        _, second, sequence, timestamp, ssrc = HEADER.unpack_from(data)
-        route = self.routes.get(second & 0x7F)
-        if route is None:
-            self.received.discarded += 1
-            return
-        now = self._time()
-        if ssrc != self.received.ssrc:
-            self._new_stream(second & 0x7F)
-        self.received.packet(ssrc, sequence, timestamp, len(data), now)
-        try:
-            route.forward(data, second, sequence, timestamp, ssrc, now)
-        except PacketError:
-            self.received.discarded += 1
+    def route(self, routes: Mapping[int, Route], clocks: Mapping[int, int]) -> None:
+        """The ways of the payload types that the far end may send, and their clocks."""
+        self.routes = routes
+        self.carrier.route(routes, clocks)
 
-    def _new_stream(self, payload_type: int) -> None:
+    def begun(self, payload_type: int) -> None:
+        """The far end's first packet has come."""
         codecs = self.local.codecs if self.local is not None else ()
         codec = next((codec for codec in codecs if codec.payload == payload_type), None)
-        if codec is not None:
-            self.received.clock = codec.clock
-        if self.received.ssrc is None:
-            self.emit("media-started", codec=codec.rtpmap if codec else str(payload_type))
+        self.emit("media-started", codec=codec.rtpmap if codec else str(payload_type))
 
     def rtcp_received(self, data: bytes) -> None:
         """One compound of the far end; what cannot be read is counted and dropped."""
         try:
             packets = rtcp.parse(data)
         except PacketError:
-            self.received.discarded += 1
+            self.discarded += 1
             return
+        self.carrier.refresh()  # whose stream it is that the report speaks of
         now, ntp = self._time(), rtcp.ntp_now() >> 16 & 0xFFFFFFFF
         for packet in packets:
             if not isinstance(packet, rtcp.Report):
@@ -184,14 +179,11 @@ class Termination:
     def report(self) -> None:
         """Send our RTCP report (RFC 3550 section 6.4) and look whether the far end has fallen silent."""
         now = self._time()
+        self.carrier.refresh()
         self._watch(now)
         if not self.ready:
             return
-        sender = None
-        if self.out.packets:
-            out = self.out
-            timestamp = (out.timestamp + int((now - out.sent_at) * out.clock)) & 0xFFFFFFFF
-            sender = rtcp.SenderInfo(rtcp.ntp_now(), timestamp, out.packets, out.octets)
+        sender = self.out.sender_info(now)
         block = self.received.report(now)
         if sender is not None or block is not None:
             self.send_rtcp(rtcp.compound(self.out.ssrc, sender, block, self.cname))
@@ -214,17 +206,22 @@ class Termination:
         self.digits += 1
         self.emit("dtmf", digit=digit)
 
+    @property
+    def dropped(self) -> int:
+        """Datagrams of the far end, or of strangers, that were thrown away."""
+        return self.received.discarded + self.carrier.thrown_away + self.discarded
+
     def statistics(self) -> Statistics:
         """One leg as `query` and `delete` return it."""
+        self.carrier.refresh()
         received, reported = self.received, self.reported
         transport = self.transport_statistics()
-        discarded = transport.pop("discarded", 0)
         incoming: Statistics = {
             "packets": received.packets,
             "bytes": received.octets,
             "lost": received.lost,
             "jitter_ms": received.jitter_ms,
-            "discarded": received.discarded + (discarded if isinstance(discarded, int) else 0),
+            "discarded": self.dropped,
         }
         if received.last_at is not None:
             incoming["last_s"] = round(self._time() - received.last_at, 2)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from gateway import worker
 from gateway.negotiate import Key
-from gateway.relay import OutStream
+from gateway.relay import Outlet, new_source
 from gateway.rtp import MARKER, payload_of
 
 logger = logging.getLogger(__name__)
@@ -155,9 +155,11 @@ class Transcode:
     __slots__ = (
         "_first_in",
         "_first_out",
+        "_key",
         "_loop",
         "_number",
         "_source",
+        "_ssrc",
         "_target",
         "_transcoder",
         "_worker",
@@ -168,11 +170,13 @@ class Transcode:
     )  # fmt: skip
 
     def __init__(
-        self, transcoder: Transcoder, source: Key, target: Key, out: OutStream, payload_type: int
+        self, transcoder: Transcoder, source: Key, target: Key, out: Outlet, payload_type: int
     ) -> None:
         self._transcoder = transcoder
         self._worker = transcoder.worker()
         self._number = 0
+        self._key = new_source()
+        self._ssrc = 0
         self._source, self._target = source, target
         self.out = out
         self.payload_type = payload_type
@@ -186,20 +190,19 @@ class Transcode:
 
     def _begun(self, ssrc: int, timestamp: int, now: float) -> bool:
         """Feed the output stream from this packet on; False while something of our own is played in."""
-        out = self.out
-        if out.source is self and out.source_ssrc == ssrc:
+        if self.out.fed_by(self._key, ssrc):
             return True
-        if out.busy:
+        first = self.out.begin(self._key, ssrc, self.out_clock, now)
+        if first is None:
             return False
         self.close()
         self._number = self._transcoder.number()
         self._worker.open(self._number, self._source, self._target, self._produced)
-        out.source, out.source_ssrc = self, ssrc
-        self._first_in, self._first_out = timestamp, out.next_timestamp(self.out_clock, now)
+        self._ssrc, self._first_in, self._first_out = ssrc, timestamp, first
         return True
 
     def _produced(self, marker: int, position: int, payload: bytes) -> None:
-        if self.out.source is self:
+        if self.out.fed_by(self._key, self._ssrc):
             second = self.payload_type | (MARKER if marker else 0)
             self.out.append(second, self._first_out + position, payload, self._loop.time())
 

@@ -7,6 +7,7 @@ from typing import ClassVar
 from aiortc import RTCIceCandidate
 
 from gateway import rtcp
+from gateway.carrier import Address, Port
 from gateway.config import Interface
 from gateway.description import WEBRTC, Description
 from gateway.errors import GatewayError
@@ -22,6 +23,7 @@ class WebRtcTermination(Termination):
     """One browser. `controlling` is our ICE role: that of the side which offers (RFC 8445 section 6.1.1)."""
 
     kind: ClassVar[str] = WEBRTC
+    is_secure: ClassVar[bool] = True
 
     def __init__(
         self, call_id: str, leg_id: str, interface: Interface, services: Services, *, controlling: bool
@@ -41,9 +43,8 @@ class WebRtcTermination(Termination):
         self._secure = SecureTransport(
             self._lease.sockets,
             self._certificate,
+            self.carrier,
             controlling=self._controlling,
-            on_rtp=self.rtp_received,
-            on_rtcp=self.rtcp_received,
             on_state=self._state_changed,
         )
         await self._secure.gather()
@@ -144,13 +145,13 @@ class WebRtcTermination(Termination):
             self.emit(part, state=state)
             self.on_ready()
 
-    def send_rtp(self, data: bytes) -> None:
+    def raw(self, port: Port, data: bytes, address: Address) -> None:
         if self._secure is not None:
-            self._secure.send_rtp(data)
+            self._secure.datagram(port, data, address)
 
-    def send_rtcp(self, data: bytes) -> None:
-        if self._secure is not None:
-            self._secure.send_rtcp(data)
+    @property
+    def dropped(self) -> int:
+        return super().dropped + (self._secure.drops.total if self._secure is not None else 0)
 
     def transport_statistics(self) -> Statistics:
         result: Statistics = {"local": f"{self.interface.advertised}:{self.port}"}
@@ -160,7 +161,6 @@ class WebRtcTermination(Termination):
                 result["peer"] = f"{peer[0]}:{peer[1]}"
             result["ice"] = self._secure.ice_state
             result["dtls"] = self._secure.dtls_state
-            result["discarded"] = self._secure.drops.total
         return result
 
     async def close(self) -> None:
@@ -175,6 +175,7 @@ class WebRtcTermination(Termination):
             await asyncio.gather(self._connecting, return_exceptions=True)
         if self._secure is not None:
             await self._secure.close()
+        self.carrier.close()
         if self._lease is not None:
             self._lease.release()
 

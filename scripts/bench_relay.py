@@ -10,6 +10,7 @@ from aiortc import RTCCertificate, RTCIceCandidate
 from bench_engines import Engine, gateway, rtpengine, rtpengine_program
 from bench_figure import Figure, cpu
 
+from gateway.carrier import Address, Port, PythonCarrier
 from gateway.description import Description, read
 from gateway.ortc import RemoteParameters, SecureTransport
 from gateway.rtp import Packet
@@ -67,22 +68,46 @@ class Phone(asyncio.DatagramProtocol):
         self.heard += not 192 <= data[1] <= 223
 
 
+class Counted:
+    """A route that counts."""
+
+    def __init__(self) -> None:
+        self.packets = 0
+
+    def forward(self, data: bytes, second: int, sequence: int, timestamp: int, ssrc: int, now: float) -> None:
+        self.packets += 1
+
+
 class Leg:
     """One call: the browser's transport and the telephone's."""
 
     def __init__(self, certificate: RTCCertificate) -> None:
-        self.heard = 0
+        self._sound = Counted()
+        self.carrier = PythonCarrier(self, secure=True)
+        self.carrier.route({0: self._sound}, {0: 8000})
         sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
         sock.bind(("127.0.0.1", 0))
         self.phone = Phone()
         self.browser = SecureTransport(
-            [sock], certificate, controlling=True, on_rtp=self._hear, on_rtcp=lambda data: None,
-            on_state=lambda before, after: None,
-        )  # fmt: skip
+            [sock], certificate, self.carrier, controlling=True, on_state=lambda part, state: None
+        )
         self.fingerprint = next(f for f in certificate.getFingerprints() if f.algorithm == "sha-256")
 
-    def _hear(self, data: bytes) -> None:
-        self.heard += 1
+    @property
+    def heard(self) -> int:
+        return self._sound.packets
+
+    def raw(self, port: Port, data: bytes, address: Address) -> None:
+        self.browser.datagram(port, data, address)
+
+    def learn(self, data: bytes, address: Address) -> None:
+        return
+
+    def rtcp_received(self, data: bytes) -> None:
+        return
+
+    def begun(self, payload_type: int) -> None:
+        return
 
     async def connect(self, control: Control, number: int) -> None:
         """Offer, answer, ICE and DTLS: sound may flow when this returns."""
@@ -116,11 +141,12 @@ class Leg:
     def speak(self, number: int) -> None:
         """One packet from each side."""
         sound = Packet(0, False, number & 0xFFFF, number * 160, id(self) & 0xFFFFFFFF, PAYLOAD)
-        self.browser.send_rtp(bytes(sound))
+        self.carrier.out.append(0, number * 160, PAYLOAD, asyncio.get_running_loop().time())
         self.phone.transport.sendto(bytes(sound), self.phone.towards)
 
     async def close(self) -> None:
         await self.browser.close()
+        self.carrier.close()
         self.phone.transport.close()
 
 

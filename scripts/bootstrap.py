@@ -9,6 +9,7 @@ import sys
 
 import database
 import messages
+import native
 import node
 import packages
 import page
@@ -17,6 +18,7 @@ from steps import ROOT, SetupError
 
 STEPS = {
     "python": python_env.prepare,
+    "native": native.prepare,
     "node": node.find,
     "modules": page.modules,
     "frontend": page.build,
@@ -24,7 +26,7 @@ STEPS = {
     "database": database.prepare,
     "packages": packages.prepare,
 }
-ALL = ("python", "frontend", "messages", "database")
+ALL = ("python", "native", "frontend", "messages", "database")
 
 
 def main(names: list[str]) -> int:

@@ -7,8 +7,11 @@ import aioice.ice
 import pytest
 import uvloop
 
+from gateway.carrier import PythonCarrier
 from gateway.gateway import Gateway
+from gateway.native import NativeRelay
 from tests.gateway.browser import Browser
+from tests.gateway.carriers import MakeCarrier
 from tests.gateway.control import Control, config
 from tests.gateway.phone import Phone
 
@@ -28,9 +31,34 @@ def browsers_on_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(aioice.ice, "get_host_addresses", lambda use_ipv4, use_ipv6: ["127.0.0.1"])
 
 
+#: made with both relays; all others with the native one
+BOTH = {"test_relay_calls.py", "test_hold.py", "test_hostile.py", "test_strangers.py", "test_dtmf.py"}
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "relay" in metafunc.fixturenames and metafunc.definition.path.name in BOTH:
+        metafunc.parametrize("relay", ["native", "python"], indirect=True)
+
+
 @pytest.fixture
-async def gateway() -> AsyncIterator[Gateway]:
-    running = Gateway(config())
+def relay(request: pytest.FixtureRequest) -> str:
+    return str(getattr(request, "param", "native"))
+
+
+@pytest.fixture(params=["native", "python"])
+async def carrier(request: pytest.FixtureRequest) -> AsyncIterator[MakeCarrier]:
+    """Makes carriers of a secure leg."""
+    if request.param == "python":
+        yield lambda upward: PythonCarrier(upward, secure=True)
+        return
+    thread = NativeRelay()
+    yield lambda upward: thread.carrier(upward, True)
+    thread.close()
+
+
+@pytest.fixture
+async def gateway(relay: str) -> AsyncIterator[Gateway]:
+    running = Gateway(config(relay=relay))
     await running.start()
     yield running
     await running.close()

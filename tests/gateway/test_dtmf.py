@@ -7,7 +7,7 @@ import pytest
 
 from gateway.dtmf import Detector, TelephoneEvent, press
 from gateway.errors import PacketError
-from gateway.relay import Events, Forward, OutStream
+from gateway.relay import Events, Forward, OutStream, new_source
 from gateway.rtp import HEADER, MARKER, PLAIN
 from tests.gateway.calls import phone_calls_phone
 from tests.gateway.control import Control, Refused
@@ -92,8 +92,8 @@ def test_a_press_that_begins_with_its_end_gets_a_beginning() -> None:
     """Chromium writes a short press as three ends; a receiver may ignore an end it saw no beginning of."""
     sent: list[bytes] = []
     told: list[str] = []
-    out = OutStream(sent.append)
-    route = Events(Detector(), told.append, Forward(object(), out, 101, 8000))
+    out = OutStream(lambda data: sent.append(data) is None)
+    route = Events(Detector(), told.append, Forward(new_source(), out, 101, 8000))
     end = bytes(TelephoneEvent(5, True, 10, 928))
     for sequence in range(3):
         packet = HEADER.pack(PLAIN, 126, sequence, 160, 7) + end

@@ -12,7 +12,9 @@ from aioice.stun import Class, Message, Method, parse_message
 from aiortc import RTCCertificate, RTCDtlsTransport, RTCIceGatherer, RTCIceTransport
 from pylibsrtp import Session
 
-from gateway.ortc import Dtls, Gatherer, IceConnection, SecureTransport
+from gateway.carrier import Address, Carrier, Port
+from gateway.ortc import Dtls, Gatherer, IceConnection
+from tests.gateway.carriers import Ice, MakeCarrier
 from tests.ports import own_block
 
 
@@ -38,8 +40,8 @@ def test_signatures() -> None:
     assert CandidatePair.State.SUCCEEDED
 
 
-async def test_attributes() -> None:
-    connection = IceConnection([], controlling=True)
+async def test_attributes(carrier: MakeCarrier) -> None:
+    connection = IceConnection([], True, carrier(Ice()))
     assert isinstance(connection._queue, asyncio.Queue)
     assert connection._nominated == {} and connection._protocols == []
     gatherer = Gatherer(connection)
@@ -54,9 +56,9 @@ async def test_attributes() -> None:
     await ice.stop()
 
 
-async def test_a_check_without_priority_is_dropped() -> None:
+async def test_a_check_without_priority_is_dropped(carrier: MakeCarrier) -> None:
     """aioice itself would raise KeyError, out of its own loop when the check came early."""
-    connection = IceConnection([], controlling=False)
+    connection = IceConnection([], False, carrier(Ice()))
     message = Message(Method.BINDING, Class.REQUEST)
     with pytest.raises(KeyError):
         protocol = StunProtocol(connection)
@@ -64,6 +66,26 @@ async def test_a_check_without_priority_is_dropped() -> None:
         Connection.check_incoming(connection, message, ("127.0.0.1", 1), protocol)
     connection.check_incoming(message, ("127.0.0.1", 1), protocol)
     assert connection.drops.stun == 1
+
+
+class Chosen:
+    """Passes on what a connection tells its carrier, and remembers it."""
+
+    def __init__(self, carried: Carrier) -> None:
+        self._carried = carried
+        self.chosen: asyncio.Queue[Address | None] = asyncio.Queue()
+        self.admitted: set[Address] = set()
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._carried, name)
+
+    def admit(self, port: Port, address: Address) -> None:
+        self.admitted.add(address)
+        self._carried.admit(port, address)
+
+    def peer(self, port: Port, address: Address | None, *, locked: bool) -> None:
+        self.chosen.put_nowait(address)
+        self._carried.peer(port, address, locked=locked)
 
 
 class Foot:
@@ -107,11 +129,13 @@ class Foot:
         self.send(response, "secret-of-the-peer")
 
 
-async def test_a_pair_whose_check_was_cut_short_can_still_be_chosen() -> None:
+async def test_a_pair_whose_check_was_cut_short_can_still_be_chosen(carrier: MakeCarrier) -> None:
     """A peer may prefer another pair after the first is up, as Chromium does: its DTLS comes from there."""
     ours = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     ours.bind(("127.0.0.1", own_block().take()))
-    connection = IceConnection([ours], controlling=False)
+    ice = Ice()
+    carried = Chosen(carrier(ice))
+    connection = ice.connection = IceConnection([ours], False, carried)
     await connection.gather_candidates()
     connection.remote_username, connection.remote_password = "peer", "secret-of-the-peer"
     first, second = (Foot(connection, ours.getsockname()) for _ in range(2))
@@ -123,30 +147,42 @@ async def test_a_pair_whose_check_was_cut_short_can_still_be_chosen() -> None:
         await first.answer()
         await connecting
         assert connection.selected is not None and connection.selected[1] == first.address
-        chosen = asyncio.Event()
-        connection.on_selected = chosen.set
         second.check(nominate=True)
         await second.answer()
-        await chosen.wait()
+        while await carried.chosen.get() != second.address:
+            pass
     assert connection.selected[1] == second.address
-    assert all(second.address in protocol.valid for protocol in connection._protocols)
+    assert second.address in carried.admitted
     await connection.close()
+    carried.close()
+    ours.close()
     for foot in (first, second):
         foot.socket.close()
 
 
-async def test_packets_before_the_handshake_go_nowhere() -> None:
-    heard: list[bytes] = []
-    secure = SecureTransport(
-        [],
-        RTCCertificate.generateCertificate(),
-        controlling=True,
-        on_rtp=heard.append,
-        on_rtcp=heard.append,
-        on_state=lambda part, state: None,
-    )
-    secure.send_rtp(bytes(20))
-    secure.send_rtcp(bytes(20))
-    secure._connection.on_srtp(b"\x80\x00" + bytes(20))
-    assert not heard and not secure.ready and secure.drops.srtp == 1
-    await secure.close()
+async def test_packets_before_the_handshake_go_nowhere(carrier: MakeCarrier) -> None:
+    """SRTP that comes before there are keys is thrown away, and nothing leaves in the clear."""
+    ours = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+    ours.bind(("127.0.0.1", own_block().take()))
+    theirs = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+    theirs.bind(("127.0.0.1", own_block().take()))
+    ice = Ice()
+    carried = carrier(ice)
+    port = await carried.listen(ours)
+    carried.admit(port, theirs.getsockname())
+    carried.peer(port, theirs.getsockname(), locked=False)
+    carried.out.append(0, 0, bytes(160), 0.0)
+    carried.send_rtcp(bytes(20))
+    theirs.sendto(b"\x80\x00" + bytes(20), ours.getsockname())
+    theirs.sendto(
+        b"\x14last", ours.getsockname()
+    )  # looks like DTLS, so it comes up: what came before is over
+    async with asyncio.timeout(5):
+        assert await ice.raws.get() == b"\x14last"
+    assert carried.thrown_away == 1 and carried.out.packets == 0
+    with pytest.raises(BlockingIOError):
+        theirs.recv(2048)
+    await port.close()
+    carried.close()
+    ours.close()
+    theirs.close()

@@ -43,7 +43,7 @@ async def test_bencode_and_json(gateway: Gateway) -> None:
     raw = await Raw.open(gateway.port)
     assert (await raw.ask(b"one d7:command4:pinge")).startswith(b"one d6:result4:pong")
     reply = await raw.ask(b'two {"command": "ping"}')
-    assert reply.startswith(b'two {"result":"pong"') and b'"relay":"python"' in reply
+    assert reply.startswith(b'two {"result":"pong"') and b'"relay":"native"' in reply
     assert ng.decode(await raw.ask(b"three d7:command4:listee"[:-1]))[1] == {"result": "ok", "calls": []}
     assert ng.decode(await raw.ask(b"four d7:command"))[1]["result"] == "error"
     assert ng.decode(await raw.ask(b"five le"))[1]["result"] == "error"

@@ -12,11 +12,12 @@ import struct
 import pytest
 from aioice import stun
 
+from gateway.carrier import PythonCarrier
 from gateway.dtmf import Detector
 from gateway.errors import PacketError
 from gateway.gateway import Gateway
-from gateway.ortc import IceConnection, MediaSocket
-from gateway.relay import Events, Forward, OutStream, RescaledEvents
+from gateway.ortc import IceConnection
+from gateway.relay import Events, Forward, OutStream, RescaledEvents, new_source
 from gateway.rtp import HEADER, HEADER_LENGTH
 from tests.fuzz.media_targets import PACKET_WORDS, packets
 from tests.fuzz.mutate import changed
@@ -24,6 +25,7 @@ from tests.fuzz.search import by_hypothesis, by_mutation
 from tests.fuzz.target import Target
 from tests.fuzz.targets import TARGETS
 from tests.gateway.calls import phone_calls_phone
+from tests.gateway.carriers import Ice
 from tests.gateway.control import Control, config
 from tests.gateway.phone import Phone
 
@@ -47,8 +49,8 @@ def test_nothing_unexpected(name: str) -> None:
 
 @LONG
 def test_packets_on_their_way_through_the_relay() -> None:
-    out = OutStream(lambda data: None)
-    onward = Forward(object(), out, 101, 8000)
+    out = OutStream(lambda data: True)
+    onward = Forward(new_source(), out, 101, 8000)
     routes = [
         onward,
         Events(Detector(), lambda digit: None, onward),
@@ -86,21 +88,22 @@ def _stun() -> list[bytes]:
 @LONG
 async def test_stun_and_all_else_at_a_browsers_port() -> None:
     """What comes to the port of a WebRTC leg raises nothing at all, whichever protocol it looks like."""
-    loop = asyncio.get_running_loop()
     sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
     sock.bind(("127.0.0.1", 0))
-    connection = IceConnection([sock], controlling=False)
-    transport, protocol = await loop.create_datagram_endpoint(lambda: MediaSocket(connection), sock=sock)
+    upward = Ice()
+    connection = upward.connection = IceConnection([sock], False, PythonCarrier(upward, secure=True))
+    await connection.gather_candidates()
+    port = connection.ports[0]
     hello = struct.pack("!BHH", 22, 0xFEFD, 1) + bytes(60)
     try:
         seeds = (*_stun(), hello, *packets())
 
         def check(data: bytes) -> None:
-            protocol.datagram_received(data, ("127.0.0.1", 9))
+            port.datagram_received(data, ("127.0.0.1", 9))
 
         by_mutation(Target("browser-port", check, (), seeds, PACKET_WORDS, 1500), seconds())
     finally:
-        transport.close()
+        await connection.close()
 
 
 @LONG

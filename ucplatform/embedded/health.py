@@ -5,10 +5,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """`state` is `ready`, or another word that says why not; `lacks` names what is missing."""
+    """`state` is `ready`, or another word that says why not; `lacks` names what is missing. `relay`, of a
+    media engine: `native` or `python`."""
 
     state: str
     lacks: tuple[str, ...] = ()
+    relay: str | None = None
 
     @property
     def ready(self) -> bool:

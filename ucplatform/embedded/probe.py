@@ -96,7 +96,7 @@ class FrontProbe:
 
 @dataclass(frozen=True, slots=True)
 class NgProbe:
-    """NG ping over UDP. Our gateway also says how many media ports are left."""
+    """NG ping over UDP. Our gateway also says how many media ports are left, and which relay runs."""
 
     address: Address
 
@@ -120,10 +120,11 @@ class NgProbe:
 
     @staticmethod
     def judge(said: dict[str, Any]) -> Health:
-        ports = said.get("ports")
+        ports, relay = said.get("ports"), said.get("relay")
+        relay = relay if isinstance(relay, str) else None
         if isinstance(ports, dict) and ports.get("free") == 0:
-            return Health("exhausted", ("free media ports",))
-        return READY
+            return Health("exhausted", ("free media ports",), relay)
+        return Health("ready", relay=relay)
 
 
 class _Answer(asyncio.DatagramProtocol):

@@ -32,7 +32,7 @@ def to_screen(text: str) -> None:
 class Supervisor:
     """`run` returns the exit status: 0 after a wanted stop, 1 when a role could not be started.
 
-    The health of each role is published as `uc:role:<name>`, JSON {"state", "pid", "lacks"}, for 15 s.
+    The health of each role is published as `uc:role:<name>`, JSON of `Watch.report`, for 15 s.
     `announce` is called once, when every role is ready for the first time."""
 
     def __init__(
@@ -153,8 +153,8 @@ class Supervisor:
             try:
                 pipeline = self.redis.pipeline(transaction=False)
                 for watch in self.watches:
-                    state = {"state": watch.health.state, "pid": watch.pid, "lacks": list(watch.health.lacks)}
-                    pipeline.set(f"uc:role:{watch.role.name}", json.dumps(state), ex=PUBLISHED_FOR_S)
+                    report = json.dumps(watch.report())
+                    pipeline.set(f"uc:role:{watch.role.name}", report, ex=PUBLISHED_FOR_S)
                 await pipeline.execute()
             except (redis.RedisError, OSError):
                 pass  # /healthz shows it: the keys expire

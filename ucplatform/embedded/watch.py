@@ -5,6 +5,7 @@ import signal
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from ucplatform.embedded.health import Health
 from ucplatform.embedded.logfile import RoleLog
@@ -64,6 +65,14 @@ class Watch:
     @property
     def pid(self) -> int | None:
         return self.process.pid
+
+    def report(self) -> dict[str, Any]:
+        """{"state", "pid", "lacks"}, and "relay" of a media engine."""
+        health = self.health
+        report: dict[str, Any] = {"state": health.state, "pid": self.pid, "lacks": list(health.lacks)}
+        if health.relay is not None:
+            report["relay"] = health.relay
+        return report
 
     def _set_health(self, new: Health) -> None:
         old, self.health = self.health, new

@@ -111,7 +111,7 @@ def lift_bans(address: str) -> None:
 
 
 def role_reports(roles: list[str]) -> dict[str, dict[str, Any]]:
-    """What the supervisors say of each role: {"state", "pid", "lacks"}; state "unknown" where nothing is
+    """What the supervisors say of each role: {"state", "pid", "lacks", …}; state "unknown" where nothing is
     said."""
     texts = adapter.read_many([f"uc:role:{role}" for role in roles])
     unknown = {"state": "unknown", "pid": None, "lacks": []}
