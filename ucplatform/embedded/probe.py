@@ -81,16 +81,17 @@ _BELIEVES_ANYBODY.verify_mode = ssl.CERT_NONE
 
 @dataclass(frozen=True, slots=True)
 class FrontProbe:
-    """HTTP answers, and HTTPS has its certificate: Caddy opens the port before it has made one."""
+    """HTTP answers, and HTTPS has its certificates: Caddy opens the port before it has made them."""
 
     http: HttpProbe
     https: Address
 
     async def check(self, started: float) -> Health:
-        _, writer = await asyncio.open_connection(
-            self.https.host, self.https.port, ssl=_BELIEVES_ANYBODY, server_hostname="localhost"
-        )
-        writer.close()
+        for name in ("", "localhost"):  # whoever names no host, or an unknown one, is shown the first of them
+            _, writer = await asyncio.open_connection(
+                self.https.host, self.https.port, ssl=_BELIEVES_ANYBODY, server_hostname=name
+            )
+            writer.close()
         return await self.http.check(started)
 
 
