@@ -1,5 +1,6 @@
 """What the values of real descriptions are."""
 
+import gc
 from pathlib import Path
 
 import pytest
@@ -145,9 +146,31 @@ def test_hold_in_both_its_forms():
 
 
 def test_null_address_with_ice_is_no_hold():
-    (audio,) = load("chromium_offer_audio").media
+    session = load("chromium_offer_audio")
+    (audio,) = session.media
     audio.set_connection(sdp.Connection.to("0.0.0.0"))
-    assert audio.session is not None and not sdp.is_hold(str(audio.session))
+    assert audio.own_connection is not None and not sdp.is_hold(str(session))
+
+
+def test_a_media_part_inherits_what_the_session_gets_later():
+    session = load("chromium_offer_audio")
+    (audio,) = session.media
+    session.set("setup", "holdconn")
+    session.remove("setup")
+    session.add("x-later", "yes")
+    assert audio.inherited("x-later") == "yes"
+
+
+def test_a_description_leaves_nothing_to_the_cyclic_collector():
+    """Each call has several; the collector would stop all others while it looks for them."""
+    gc.collect()
+    gc.disable()
+    try:
+        for path in DATA.glob("*.sdp"):
+            str(sdp.parse(path.read_bytes()))
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
 
 
 def test_direction_is_inherited_from_the_session():

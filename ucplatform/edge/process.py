@@ -1,7 +1,6 @@
 """The parts of one edge process, made in order, started in order, stopped in reverse."""
 
 import asyncio
-import gc
 import hashlib
 import json
 import os
@@ -18,6 +17,7 @@ from ucplatform.edge.fleet import Fleet
 from ucplatform.edge.house import advertised
 from ucplatform.edge.journal import Journal, Record
 from ucplatform.edge.limits import Limits
+from ucplatform.edge.memory import Collector
 from ucplatform.edge.neighbours import Neighbours
 from ucplatform.edge.own_certificate import own_certificate
 from ucplatform.edge.store import Store
@@ -135,7 +135,8 @@ class Edge:
             )
         commands = Commands(settings.REDIS_URL, settings.UC_EDGE_ID, switchboard.execute)
         await self._begin(commands.start, commands.close)
-        settle_memory()
+        collector = Collector()
+        await self._begin(collector.start, collector.close)
         self._ready.set()
         log.info("edge-ready", edge=settings.UC_EDGE_ID, accounts=len(accounts), **self._listening())
 
@@ -232,16 +233,6 @@ class Edge:
         if self._certificates is not None:
             lacks += self._certificates.warnings()  # to be seen in time, but nothing is amiss yet
         return {**health, "state": state, "lacks": lacks, "edges": around["edges"], "pid": os.getpid()}
-
-
-def settle_memory() -> None:
-    """What start-up made stays; the cyclic collector looks at the rest rarely.
-
-    Transactions live 32 s and make no cycles: walking through thousands of them doubled the cost of a call.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 1000)
 
 
 def _retention(accounts: Accounts) -> float:

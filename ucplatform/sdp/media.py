@@ -12,7 +12,7 @@ from ucplatform.sdp.origin import Connection
 from ucplatform.sdp.section import DIRECTIONS, Section
 
 if TYPE_CHECKING:
-    from ucplatform.sdp.session import Session
+    from ucplatform.sdp.session import SessionPart
 
 MAX_FORMATS = 128  # RTP has no more payload types, and no other transport comes near
 
@@ -50,11 +50,11 @@ class MediaLine:
 
 
 class Media(Section):
-    """One media part. `session` is the description it inherits from; None when it stands alone."""
+    """One media part. `session` is the part it inherits from; None when it stands alone."""
 
     ORDER = "micbka"
 
-    def __init__(self, lines: list[Line], session: Session | None = None) -> None:
+    def __init__(self, lines: list[Line], session: SessionPart | None = None) -> None:
         """`lines` begin with the m= line; SdpError when that, or a c= line, cannot be read."""
         super().__init__(lines)
         self.session = session
@@ -135,7 +135,7 @@ class Media(Section):
             self.add(direction)
             return
         self.remove(*(name for name in DIRECTIONS if name != old))
-        self.lines = [
+        self.lines[:] = [
             Line("a", direction, line.end or "\r\n") if line.kind == "a" and line.value == old else line
             for line in self.lines
         ]

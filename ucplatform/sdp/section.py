@@ -9,7 +9,8 @@ DIRECTIONS = ("sendrecv", "sendonly", "recvonly", "inactive")
 
 
 class Section:
-    """A run of lines. The lines are the only truth: every property reads them, every setter rewrites them."""
+    """A run of lines. The lines are the only truth: every property reads them, every setter rewrites them, in
+    place, for others may read the same list."""
 
     ORDER = "vosiuepcbtrzkam"  # RFC 8866 section 5: where a new line belongs
 
@@ -82,13 +83,15 @@ class Section:
                     continue
                 line, done = Line("a", _join(name, value), line.end or "\r\n"), True
             kept.append(line)
-        self.lines = kept
+        self.lines[:] = kept
         if not done:
             self.add(name, value)
 
     def remove(self, *names: str) -> None:
         """Drop every attribute of these names."""
-        self.lines = [line for line in self.lines if line.kind != "a" or _split(line.value)[0] not in names]
+        self.lines[:] = [
+            line for line in self.lines if line.kind != "a" or _split(line.value)[0] not in names
+        ]
 
     # -- properties of both levels -----------------------------------------------------------------
 

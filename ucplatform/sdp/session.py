@@ -13,10 +13,19 @@ from ucplatform.sdp.section import Section
 MAX_MEDIA = 64
 
 
-class Session(Section):
-    """The session part in `lines`, the media parts in `media`. str() writes all of it back."""
+class SessionPart(Section):
+    """The lines above the first m= line."""
 
     ORDER = "vosiuepcbtrzka"
+
+    @property
+    def connection(self) -> Connection | None:
+        """The c= line of the session part."""
+        return self.own_connection
+
+
+class Session(SessionPart):
+    """The session part in `lines`, the media parts in `media`. str() writes all of it back."""
 
     def __init__(self, lines: list[Line], media: list[Media] | None = None) -> None:
         """SdpError when o= or c= cannot be read."""
@@ -32,7 +41,8 @@ class Session(Section):
 
     def append(self, part: Media) -> None:
         """Put a media part behind the others; it inherits from this session from now on."""
-        part.session = self
+        # The same lines, not this object: each would hold the other, and wait for the cyclic collector.
+        part.session = SessionPart(self.lines)
         self.media.append(part)
 
     def __str__(self) -> str:
@@ -51,11 +61,6 @@ class Session(Section):
     @origin.setter
     def origin(self, origin: Origin) -> None:
         self.put("o", str(origin))
-
-    @property
-    def connection(self) -> Connection | None:
-        """The c= line of the session part."""
-        return self.own_connection
 
     @property
     def groups(self) -> list[tuple[str, list[str]]]:

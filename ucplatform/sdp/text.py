@@ -28,7 +28,7 @@ def with_origin(text: str, origin: Origin) -> str:
 def without_origin(text: str) -> str:
     """The description without its o= line: two bodies are the same session state when these are equal."""
     session = parse(text)
-    session.lines = [line for line in session.lines if line.kind != "o"]
+    session.lines[:] = [line for line in session.lines if line.kind != "o"]
     return str(session)
 
 
