@@ -245,27 +245,23 @@ class PythonCarrier:
             received.discarded += 1
 
     def _send_rtp(self, data: bytes) -> bool:
+        return self._send(data, Session.protect)
+
+    def send_rtcp(self, data: bytes) -> None:
+        self._send(data, Session.protect_rtcp)
+
+    def _send(self, data: bytes, protect: Callable[[Session, bytes], bytes]) -> bool:
+        """Whether it has left."""
         if self._port is None or self._peer is None or (self._secure and self._sending is None):
             return False
         if self._sending is not None:
             try:
-                data = self._sending.protect(data)
+                data = protect(self._sending, data)
             except (SrtpError, ValueError):  # libsrtp refuses the packet
                 self._failed += 1
                 return False
         self._port.sendto(data, self._peer)
         return True
-
-    def send_rtcp(self, data: bytes) -> None:
-        if self._port is None or self._peer is None or (self._secure and self._sending is None):
-            return
-        if self._sending is not None:
-            try:
-                data = self._sending.protect_rtcp(data)
-            except (SrtpError, ValueError):
-                self._failed += 1
-                return
-        self._port.sendto(data, self._peer)
 
     def refresh(self) -> None:
         return

@@ -5,9 +5,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from steps import ROOT, data_directory
+from native import SOURCE
+from steps import data_directory
 
-SOURCE = ROOT / "gateway" / "csrc"
 CHECKED = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer")
 
 

@@ -9,13 +9,17 @@ from pathlib import Path
 from steps import PYTHON, ROOT, VENV, Stamp, fingerprint, say
 
 SOURCE = ROOT / "gateway" / "csrc"
-PACKAGES = ("gcc", "libc6-dev", "python3-dev")
+# program or file → Debian package; what it is compiled with
+COMPILER = {"cc": "gcc"}
+HEADERS = {
+    Path("/usr/include/stdio.h"): "libc6-dev",
+    Path(sysconfig.get_paths()["include"]) / "Python.h": "python3-dev",
+}
 
 
 def can_build() -> bool:
-    """Whether there is a compiler, and Python's headers for it."""
-    header = Path(sysconfig.get_paths()["include"]) / "Python.h"
-    return shutil.which("cc") is not None and header.is_file()
+    """Whether there is a compiler, and the headers for it."""
+    return all(map(shutil.which, COMPILER)) and all(header.is_file() for header in HEADERS)
 
 
 def prepare() -> None:
@@ -28,7 +32,7 @@ def prepare() -> None:
         say(
             "no C compiler: Python will relay the media, at more than twice the processor time. To change it:"
         )
-        print(f"    sudo apt-get install {' '.join(PACKAGES)}", flush=True)
+        print(f"    sudo apt-get install {' '.join([*COMPILER.values(), *HEADERS.values()])}", flush=True)
         return
     say("native relay (compiled once)")
     with tempfile.TemporaryDirectory() as place:

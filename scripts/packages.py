@@ -3,12 +3,12 @@
 import os
 import shutil
 import subprocess
-import sysconfig
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import native
 from steps import SetupError, may_install, run, say
 
 # program → Debian package
@@ -18,12 +18,7 @@ NEEDED = {
     "sipp": "sip-tester",
     "rtpengine": "rtpengine-daemon",
     "kamailio": "kamailio",
-    "cc": "gcc",
-}
-# file → Debian package; headers with which the native relay is compiled
-HEADERS = {
-    Path("/usr/include/stdio.h"): "libc6-dev",
-    Path(sysconfig.get_paths()["include"]) / "Python.h": "python3-dev",
+    **native.COMPILER,
 }
 POLICY = Path("/usr/sbin/policy-rc.d")
 
@@ -33,7 +28,7 @@ def prepare() -> None:
     missing = [
         package for program, package in NEEDED.items() if not shutil.which(program, path=search_path())
     ]
-    missing += [package for header, package in HEADERS.items() if not header.is_file()]
+    missing += [package for header, package in native.HEADERS.items() if not header.is_file()]
     if not missing:
         return
     prefix = may_install()

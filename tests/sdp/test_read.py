@@ -149,7 +149,7 @@ def test_null_address_with_ice_is_no_hold():
     session = load("chromium_offer_audio")
     (audio,) = session.media
     audio.set_connection(sdp.Connection.to("0.0.0.0"))
-    assert audio.own_connection is not None and not sdp.is_hold(str(session))
+    assert audio.session is not None and not sdp.is_hold(str(session))
 
 
 def test_a_media_part_inherits_what_the_session_gets_later():

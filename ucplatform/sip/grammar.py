@@ -21,7 +21,7 @@ BLANK = " \t"
 # Names that need no look at their characters; nearly all of real traffic.
 _USUAL_NAMES = frozenset(("tag", "branch", "rport", "received", "expires", "q", "+sip.instance", "reg-id"))
 
-_LONGEST_NAME = 255
+_LONGEST_NAME = 255  # octets, of DNS and with a port
 
 _NOT_TOKEN = re.compile(r"[^A-Za-z0-9\-.!%*_+`'~]")
 _NOT_VALUE = re.compile(r'[\x00-\x20\x7f"<>,;\\]')
