@@ -1,6 +1,7 @@
 """`python -m gateway`: serve until SIGTERM or SIGINT. Wrong settings or a taken port end it at once."""
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -20,6 +21,9 @@ async def serve(config: Config) -> None:
         loop.add_signal_handler(number, stop.set)
     gateway = Gateway(config)
     await gateway.start()
+    # What start-up made stays for good. Looking through it again stopped every call for a tenth of a second.
+    gc.collect()
+    gc.freeze()
     places = ", ".join(f"{interface.name}={interface.advertised}" for interface in config.interfaces)
     logger.info(
         "gateway ready: NG on %s:%d, ports %d-%d, media on %s",

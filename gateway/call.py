@@ -171,8 +171,7 @@ class Call:
         except GatewayError:
             await leg.close()
             raise
-        opened = leg
-        leg.on_ready = lambda: bridge.refresh(opened)
+        leg.on_ready = bridge.refresh
         self.legs[leg_id] = leg
         return leg
 

@@ -118,6 +118,7 @@ class UdpPort(asyncio.DatagramProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         if not self._lost.done():
             self._lost.set_result(None)
+        del self._received  # it keeps us, and nothing comes any more
 
     async def close(self) -> None:
         if self._transport is not None and not self._transport.is_closing():
@@ -137,6 +138,11 @@ def looks_like_rtp(data: bytes) -> bool:
     return HEADER_LENGTH <= len(data) + 4 <= MAX_PACKET and data[0] & 0xC0 == PLAIN
 
 
+def nobody_sends(data: bytes) -> bool:
+    """What the stream of a closed carrier sends by."""
+    return False
+
+
 class PythonCarrier:
     """Each packet is a few calls in the event loop."""
 
@@ -145,7 +151,6 @@ class PythonCarrier:
         self.received = Received()
         self.out = OutStream(self._send_rtp)
         self._upward = upward
-        self._heard = self._secure_datagram if secure else self._plain_datagram
         self._secure = secure
         self._routes: Mapping[int, Route] = {}
         self._clocks: Mapping[int, int] = {}
@@ -160,7 +165,7 @@ class PythonCarrier:
         self._time = asyncio.get_running_loop().time
 
     async def listen(self, sock: socket.socket) -> Port:
-        return await udp_port(sock, self._heard)
+        return await udp_port(sock, self._secure_datagram if self._secure else self._plain_datagram)
 
     def admit(self, port: Port, address: Address) -> None:
         if isinstance(port, UdpPort):
@@ -274,3 +279,5 @@ class PythonCarrier:
         self._closed = True
         self._routes = {}
         self._receiving = self._sending = self._port = None
+        self.out.send = nobody_sends
+        del self._upward  # it keeps us, and is asked nothing any more

@@ -297,6 +297,7 @@ class NativeCarrier:
         self.out.close()
         self._relay.forget(self.key)
         self._sessions = (None, None)
+        del self._upward  # it keeps us, and is asked nothing any more
 
 
 def place(address: Address | None) -> Any:

@@ -74,7 +74,7 @@ class Termination:
         self.discarded = 0  # by the transport, or because nobody could read it
         self.routes: Mapping[int, Route] = {}
         self.transcodes: dict[tuple[object, ...], Transcode] = {}
-        self.on_ready: Callable[[], None] = lambda: None
+        self.on_ready: Callable[[Termination], None] | None = None
         self.closed = False
         self.silent = False  # media-timeout was told
         self._listening_since: float | None = None

@@ -143,7 +143,8 @@ class WebRtcTermination(Termination):
     def _state_changed(self, part: str, state: str) -> None:
         if not self.closed:
             self.emit(part, state=state)
-            self.on_ready()
+            if self.on_ready is not None:
+                self.on_ready(self)
 
     def raw(self, port: Port, data: bytes, address: Address) -> None:
         if self._secure is not None:

@@ -32,7 +32,14 @@ def browsers_on_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 #: made with both relays; all others with the native one
-BOTH = {"test_relay_calls.py", "test_hold.py", "test_hostile.py", "test_strangers.py", "test_dtmf.py"}
+BOTH = {
+    "test_relay_calls.py",
+    "test_hold.py",
+    "test_hostile.py",
+    "test_strangers.py",
+    "test_dtmf.py",
+    "test_garbage.py",
+}
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

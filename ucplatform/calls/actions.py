@@ -26,7 +26,10 @@ def moment(value: Any) -> datetime | None:
 def clip(value: Any, limit: int) -> str:
     """Text for a column: strangers write display names and reasons, so it is cut and loses control characters
     (NUL is refused by PostgreSQL)."""
-    return "".join(c if c.isprintable() else " " for c in str(value or ""))[:limit]
+    text = str(value or "")
+    if not text.isprintable():
+        text = "".join(c if c.isprintable() else " " for c in text)
+    return text[:limit]
 
 
 def clean(record: Any) -> Any:

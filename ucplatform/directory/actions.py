@@ -35,6 +35,8 @@ def changed(user_ids: Iterable[int | None] = ()) -> None:
 def fold(text: str) -> str:
     """Text for comparison in searches: without case and accents, which databases fold each in their own
     way."""
+    if text.isascii():
+        return text.lower()
     bare = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
     return bare.casefold()
 
