@@ -25,7 +25,7 @@ from bench_calls import browser_calls, calls
 from bench_endurance import held, memory_of_calls
 from bench_engines import gateway, rtpengine, rtpengine_program
 from bench_figure import Figure, best
-from bench_latency import latency
+from bench_latency import latency, pauses
 from bench_registrations import cold, registrations
 from bench_relay import relay
 from bench_server import product
@@ -156,6 +156,7 @@ def table(figures: list[Figure]) -> None:
 
 Part = Callable[[Any, Path, PortBlock], Iterable[Figure]]
 ALONE: dict[str, Callable[[], Iterable[Figure]]] = {
+    "machine": pauses,
     "messages": sip_messages,
     "ping": ng_ping,
     "relay": relay,
@@ -165,7 +166,7 @@ LOADED: dict[str, Part] = {
     "cold": lambda server, *_: cold(server),
     "calls": calls,
     "browsers": browser_calls,
-    "latency": lambda server, *_: latency(server),
+    "latency": latency,
     "registrations": registrations,
     "held": lambda server, *_: held(server),
 }

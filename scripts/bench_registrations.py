@@ -17,7 +17,7 @@ SECONDS = 8
 ROUNDS = 3
 AIM = 0.25  # ms
 COLD = 5000
-COLD_RATE = 1000
+COLD_RATE = 500
 #: a transaction of a REGISTER lives 32 s after its answer (RFC 3261 17.2.2)
 SETTLED = 36
 
