@@ -5,10 +5,11 @@ from dataclasses import dataclass
 
 from gateway import bridge, description, negotiate, writer
 from gateway.config import Interface
-from gateway.description import WEBRTC, Description
+from gateway.description import SRTP, WEBRTC, Description
 from gateway.errors import GatewayError
 from gateway.plain import RtpTermination
 from gateway.profile import Profile
+from gateway.sdes import SdesTermination
 from gateway.termination import Services, Statistics, Termination
 from gateway.webrtc import WebRtcTermination
 
@@ -165,7 +166,8 @@ class Call:
         if kind == WEBRTC:
             leg = WebRtcTermination(self.id, leg_id, interface, self._services, controlling=controlling)
         else:
-            leg = RtpTermination(self.id, leg_id, interface, self._services)
+            made = SdesTermination if kind == SRTP else RtpTermination
+            leg = made(self.id, leg_id, interface, self._services)
         try:
             await leg.open()
         except GatewayError:

@@ -8,6 +8,7 @@ What is not theirs to decide they hand to `Upward`.
 import asyncio
 import socket
 from collections.abc import Callable, Mapping
+from enum import Enum
 from typing import Any, Protocol
 
 from pylibsrtp import Error as SrtpError
@@ -22,6 +23,15 @@ MAX_DATAGRAM = 2048  # asyncio allocates this much for every datagram; its own d
 MAX_PACKET = 1500
 
 Address = tuple[str, int]
+
+
+class Guard(Enum):
+    """How a leg's packets are protected, and so whose are taken: by address alone; from addresses that ICE
+    has proved, keyed by DTLS; by address, and by keys that stood in the descriptions."""
+
+    NONE = "none"
+    DTLS = "dtls"
+    SDES = "sdes"
 
 
 class Port(Protocol):
@@ -65,7 +75,7 @@ class Carrier(Protocol):
         """Take what comes to this bound, non-blocking socket."""
 
     def admit(self, port: Port, address: Address) -> None:
-        """A secure leg takes DTLS and SRTP from here."""
+        """A leg keyed by DTLS takes DTLS and SRTP from here."""
 
     def peer(self, port: Port, address: Address | None, *, locked: bool) -> None:
         """Where our packets go and by which port. `locked`: a plain leg hears nobody else."""
@@ -146,12 +156,12 @@ def nobody_sends(data: bytes) -> bool:
 class PythonCarrier:
     """Each packet is a few calls in the event loop."""
 
-    def __init__(self, upward: Upward, *, secure: bool) -> None:
+    def __init__(self, upward: Upward, guard: Guard) -> None:
         self.key = new_source()
         self.received = Received()
         self.out = OutStream(self._send_rtp)
         self._upward = upward
-        self._secure = secure
+        self._guard = guard
         self._routes: Mapping[int, Route] = {}
         self._clocks: Mapping[int, int] = {}
         self._port: Port | None = None
@@ -165,7 +175,9 @@ class PythonCarrier:
         self._time = asyncio.get_running_loop().time
 
     async def listen(self, sock: socket.socket) -> Port:
-        return await udp_port(sock, self._secure_datagram if self._secure else self._plain_datagram)
+        return await udp_port(
+            sock, self._secure_datagram if self._guard is Guard.DTLS else self._plain_datagram
+        )
 
     def admit(self, port: Port, address: Address) -> None:
         if isinstance(port, UdpPort):
@@ -187,16 +199,18 @@ class PythonCarrier:
     def _plain_datagram(self, port: UdpPort, data: bytes, address: Address) -> None:
         if not looks_like_rtp(data) or self._closed:
             return
+        if self._locked not in (None, address) and address != self._announced:
+            self._strangers += 1
+            return
+        clear = data if self._guard is Guard.NONE else self._decrypted(data)
+        if clear is None:
+            return
         if address != self._locked:
-            if self._locked is None or address == self._announced:
-                self._upward.learn(data, address)
+            self._upward.learn(clear, address)
             if address != self._locked:
                 self._strangers += 1
                 return
-        if is_rtcp(data):
-            self._upward.rtcp_received(data)
-        else:
-            self._rtp(data)
+        self._clear(clear)
 
     def _secure_datagram(self, port: UdpPort, data: bytes, address: Address) -> None:
         first = data[0]
@@ -207,25 +221,29 @@ class PythonCarrier:
         elif address not in port.admitted:
             self._strangers += 1
         elif 127 < first < 192:
-            self._srtp(data)
+            clear = self._decrypted(data)
+            if clear is not None:
+                self._clear(clear)
         else:
             self._upward.raw(port, data, address)
 
-    def _srtp(self, data: bytes) -> None:
+    def _decrypted(self, data: bytes) -> bytes | None:
+        """None for what is not the peer's, which is counted."""
         session = self._receiving
         if session is None or len(data) < HEADER_LENGTH:
             self._failed += 1
-            return
-        control = is_rtcp(data)
+            return None
         try:
-            clear = session.unprotect_rtcp(data) if control else session.unprotect(data)
+            return session.unprotect_rtcp(data) if is_rtcp(data) else session.unprotect(data)
         except (SrtpError, ValueError):  # forged, replayed, or longer than libsrtp's buffer
             self._failed += 1
-            return
-        if control:
-            self._upward.rtcp_received(clear)
+            return None
+
+    def _clear(self, data: bytes) -> None:
+        if is_rtcp(data):
+            self._upward.rtcp_received(data)
         else:
-            self._rtp(clear)
+            self._rtp(data)
 
     def _rtp(self, data: bytes) -> None:
         """One RTP packet of the peer, in the clear."""
@@ -257,7 +275,9 @@ class PythonCarrier:
 
     def _send(self, data: bytes, protect: Callable[[Session, bytes], bytes]) -> bool:
         """Whether it has left."""
-        if self._port is None or self._peer is None or (self._secure and self._sending is None):
+        if self._port is None or self._peer is None:
+            return False
+        if self._sending is None and self._guard is not Guard.NONE:
             return False
         if self._sending is not None:
             try:

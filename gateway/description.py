@@ -8,7 +8,7 @@ from ucplatform import sdp
 
 SENDS = ("sendrecv", "sendonly")
 RECEIVES = ("sendrecv", "recvonly")
-WEBRTC, RTP = "webrtc", "rtp"
+WEBRTC, RTP, SRTP = "webrtc", "rtp", "srtp"
 Address = tuple[str, int]
 
 
@@ -27,6 +27,7 @@ class Description:
     candidates: tuple[sdp.Candidate, ...] = ()
     fingerprints: tuple[sdp.Fingerprint, ...] = ()
     setup: str | None = None
+    crypto: tuple[sdp.Crypto, ...] = ()
     ptime: str | None = None
     mid: str | None = None
     # Every media line in order; None stands for the audio line, the others we refuse.
@@ -52,6 +53,8 @@ def kind_of(proto: str) -> str:
         return WEBRTC
     if proto in ("RTP/AVP", "RTP/AVPF"):
         return RTP
+    if proto in sdp.KEYED_PROTOCOLS:
+        return SRTP
     raise GatewayError(f"media transport {proto} is not supported")
 
 
@@ -70,6 +73,9 @@ def read(text: str) -> Description:
     ice = sdp.ice_of(part)
     if kind == WEBRTC and (ice is None or not fingerprints):
         raise GatewayError("a WebRTC description needs ICE credentials and a fingerprint")
+    crypto = tuple(sdp.cryptos_of(part)) if kind == SRTP else ()
+    if kind == SRTP and not crypto:
+        raise GatewayError("no SRTP suite in common")
     # The hold of RFC 2543; with ICE the null address only says "see the candidates" (RFC 8840).
     direction = part.direction if rtp or kind == WEBRTC else _not_receiving(part.direction)
     return Description(
@@ -84,6 +90,7 @@ def read(text: str) -> Description:
         candidates=_candidates(part),
         fingerprints=fingerprints,
         setup=sdp.setup_of(part),
+        crypto=crypto,
         ptime=part.get("ptime"),
         mid=part.mid,
         lines=tuple(None if line is part else line for line in session.media),

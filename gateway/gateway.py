@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from aiortc import RTCCertificate
 
-from gateway.carrier import Carrier, PythonCarrier, Upward
+from gateway.carrier import Carrier, Guard, PythonCarrier, Upward
 from gateway.commands import Commands
 from gateway.config import Config, ConfigError
 from gateway.events import EventLog
@@ -34,8 +34,8 @@ class Gateway:
         self._certified = 0.0
         self.transcoder = Transcoder()
         self._native = native_relay(config.relay)
-        carrier: Callable[[Upward, bool], Carrier] = (
-            self._native.carrier if self._native is not None else python_carrier
+        carrier: Callable[[Upward, Guard], Carrier] = (
+            self._native.carrier if self._native is not None else PythonCarrier
         )
         services = Services(
             config, self.ports, self.events, self.certificate, self.transcoder, carrier,
@@ -83,10 +83,6 @@ class Gateway:
         await self.server.close()
         if self._native is not None:
             self._native.close()
-
-
-def python_carrier(upward: Upward, secure: bool) -> Carrier:
-    return PythonCarrier(upward, secure=secure)
 
 
 def native_relay(wish: str) -> NativeRelay | None:

@@ -14,7 +14,7 @@ from pylibsrtp import Session
 from pylibsrtp._binding import ffi as srtp_ffi
 from pylibsrtp._binding import lib as srtp
 
-from gateway.carrier import Address, Port, Upward
+from gateway.carrier import Address, Guard, Port, Upward
 from gateway.errors import GatewayError, PacketError
 from gateway.relay import Forward, Nowhere, Route
 from gateway.rtcp import SenderInfo, ntp_now
@@ -71,8 +71,8 @@ class NativeRelay:
         self.time = self._loop.time
         self._loop.add_reader(lib.relay_descriptor(self.thread), self._come_up)
 
-    def carrier(self, upward: Upward, secure: bool) -> "NativeCarrier":
-        made = NativeCarrier(self, upward, secure)
+    def carrier(self, upward: Upward, guard: Guard) -> "NativeCarrier":
+        made = NativeCarrier(self, upward, guard)
         self._legs[made.key] = made
         return made
 
@@ -193,11 +193,11 @@ class NativeOutlet:
 class NativeCarrier:
     """One leg in the thread. See `gateway.carrier.Carrier`."""
 
-    def __init__(self, relay: NativeRelay, upward: Upward, secure: bool) -> None:
+    def __init__(self, relay: NativeRelay, upward: Upward, guard: Guard) -> None:
         self._relay = relay
         self._thread = relay.thread
         self._upward = upward
-        self.key: int = lib.leg_open(self._thread, lib.LEG_SECURE if secure else lib.LEG_PLAIN)
+        self.key: int = lib.leg_open(self._thread, getattr(lib, f"LEG_{guard.name}"))
         if not self.key:
             raise GatewayError("no memory for another leg")
         self.received = NativeReceived()

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from gateway.description import WEBRTC, kind_of
+from gateway.description import RTP, WEBRTC, kind_of
 from gateway.errors import GatewayError
 from ucplatform.ng import Value
 
@@ -52,11 +52,12 @@ class Profile:
         return self.proto or other
 
     def offers_mux(self, kind: str) -> bool:
-        """Browsers want rtcp-mux (RFC 8834); desk phones are offered it only when asked for."""
-        return kind == WEBRTC or bool(self.mux)
+        """Browsers want rtcp-mux (RFC 8834); desk phones are offered it only when asked for, and not where
+        SDES keys their RTCP by a session of its own."""
+        return kind == WEBRTC or (kind == RTP and bool(self.mux))
 
     def accepts_mux(self, kind: str, offered: bool) -> bool:
-        return kind == WEBRTC or (offered and self.mux is not False)
+        return kind == WEBRTC or (kind == RTP and offered and self.mux is not False)
 
 
 def _mux(flags: set[str]) -> bool | None:

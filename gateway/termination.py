@@ -10,7 +10,7 @@ from typing import ClassVar
 from aiortc import RTCCertificate
 
 from gateway import rtcp
-from gateway.carrier import Address, Carrier, Port, Upward
+from gateway.carrier import Address, Carrier, Guard, Port, Upward
 from gateway.config import Config, Interface
 from gateway.description import Description
 from gateway.dtmf import Detector
@@ -37,8 +37,8 @@ class Services:
     events: EventLog
     certificate: Callable[[], RTCCertificate]
     transcoder: Transcoder
-    carrier: Callable[[Upward, bool], Carrier]
-    """For one leg: who decides what it does not, and whether the leg is secure."""
+    carrier: Callable[[Upward, Guard], Carrier]
+    """For one leg: who decides what it does not, and how its packets are protected."""
     relay: str
     """`native` or `python`."""
 
@@ -51,7 +51,7 @@ class Termination:
     """
 
     kind: ClassVar[str] = ""
-    is_secure: ClassVar[bool] = False
+    guard: ClassVar[Guard] = Guard.NONE
 
     def __init__(self, call_id: str, leg_id: str, interface: Interface, services: Services) -> None:
         self.call_id = call_id
@@ -66,7 +66,7 @@ class Termination:
         self.mid: str | None = None
         self.cname = secrets.token_hex(8)
         self.reported = Remote()
-        self.carrier = services.carrier(self, self.is_secure)
+        self.carrier = services.carrier(self, self.guard)
         self.received = self.carrier.received
         self.out = self.carrier.out
         self.detector = Detector()

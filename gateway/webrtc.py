@@ -7,7 +7,7 @@ from typing import ClassVar
 from aiortc import RTCIceCandidate
 
 from gateway import rtcp
-from gateway.carrier import Address, Port
+from gateway.carrier import Address, Guard, Port
 from gateway.config import Interface
 from gateway.description import WEBRTC, Description
 from gateway.errors import GatewayError
@@ -23,7 +23,7 @@ class WebRtcTermination(Termination):
     """One browser. `controlling` is our ICE role: that of the side which offers (RFC 8445 section 6.1.1)."""
 
     kind: ClassVar[str] = WEBRTC
-    is_secure: ClassVar[bool] = True
+    guard: ClassVar[Guard] = Guard.DTLS
 
     def __init__(
         self, call_id: str, leg_id: str, interface: Interface, services: Services, *, controlling: bool

@@ -6,6 +6,7 @@ from gateway.description import WEBRTC, Description
 from gateway.errors import GatewayError
 from gateway.plain import RtpTermination
 from gateway.profile import Profile
+from gateway.sdes import SdesTermination
 from gateway.termination import Termination
 from gateway.webrtc import WebRtcTermination, we_are_active
 from ucplatform import sdp
@@ -33,6 +34,7 @@ def our_offer(
         direction=like.direction if like is not None else "sendrecv",
         rtcp_mux=before.rtcp_mux if before is not None else profile.offers_mux(leg.kind),
         setup="actpass",
+        crypto=leg.keys.offer() if isinstance(leg, SdesTermination) else (),
         ptime=like.ptime if like is not None else None,
         mid=leg.mid,
         lines=leg.lines,
@@ -50,6 +52,7 @@ def our_answer(
         direction=direction,
         rtcp_mux=profile.accepts_mux(leg.kind, offer.rtcp_mux),
         setup=_answered_setup(leg, offer, profile.dtls),
+        crypto=leg.keys.answer(offer.crypto) if isinstance(leg, SdesTermination) else (),
         ptime=ptime,
         mid=offer.mid,
         lines=offer.lines,
@@ -95,6 +98,7 @@ def _plain_audio(leg: RtpTermination, local: Description) -> sdp.Media:
     )
     if local.rtcp_mux:
         part.add("rtcp-mux")
+    sdp.build.add_crypto(part, local.crypto)
     return part
 
 

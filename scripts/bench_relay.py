@@ -10,7 +10,7 @@ from aiortc import RTCCertificate, RTCIceCandidate
 from bench_engines import Engine, gateway, rtpengine, rtpengine_program
 from bench_figure import Figure, cpu
 
-from gateway.carrier import Address, Port, PythonCarrier
+from gateway.carrier import Address, Guard, Port, PythonCarrier
 from gateway.description import Description, read
 from gateway.ortc import RemoteParameters, SecureTransport
 from gateway.rtp import Packet
@@ -83,7 +83,7 @@ class Leg:
 
     def __init__(self, certificate: RTCCertificate) -> None:
         self._sound = Counted()
-        self.carrier = PythonCarrier(self, secure=True)
+        self.carrier = PythonCarrier(self, Guard.DTLS)
         self.carrier.route({0: self._sound}, {0: 8000})
         sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
         sock.bind(("127.0.0.1", 0))

@@ -56,10 +56,12 @@ static size_t change(uint8_t *data, size_t size) {
     return size;
 }
 
+#define LEGS (LEG_SDES + 1) /* one of each kind, each towards the next */
+
 static void build(relay *own, leg **legs) {
-    static port doors[2];
-    static outgoing outs[2];
-    for (int index = 0; index < 2; index++) {
+    static port doors[LEGS];
+    static outgoing outs[LEGS];
+    for (int index = 0; index < LEGS; index++) {
         leg *of = calloc(1, sizeof *of);
         doors[index] = (port){.of = of, .descriptor = -1, .family = AF_INET, .admissions = 1};
         doors[index].admitted[0] = (place){.family = 4, .port = 9};
@@ -78,10 +80,10 @@ static void build(relay *own, leg **legs) {
         outs[index].handle = out->handle;
         legs[index] = of;
     }
-    for (int index = 0; index < 2; index++)
+    for (int index = 0; index < LEGS; index++)
         for (int type = 0; type < 128; type++)
             legs[index]->routes[type] =
-                (route){outs[!index].handle, 8000, (uint8_t)(type % 4), (uint8_t)(type % LEG_MEDIA), (uint8_t)type};
+                (route){outs[(index + 1) % LEGS].handle, 8000, (uint8_t)(type % 4), (uint8_t)(type % LEG_MEDIA), (uint8_t)type};
 }
 
 static void round_trip(relay *own, leg **legs, double now) {
@@ -93,12 +95,13 @@ static void round_trip(relay *own, leg **legs, double now) {
     size_t size = change(draft, seed(draft));
     uint8_t *exact = malloc(size ? size : 1);
     memcpy(exact, draft, size);
-    leg *of = legs[chance(2)];
+    leg *of = legs[chance(LEGS)];
     of->locked = chance(8) != 0;
     path_received(own, of->by, exact, size, &from, now);
     own->leaving.count = 0; /* nothing leaves this process */
     for (int count = upward_take(own->queue, taken, 8); count > 0; count--)
-        legs[0]->waiting = legs[1]->waiting = 0;
+        for (int index = 0; index < LEGS; index++)
+            legs[index]->waiting = 0;
     free(exact);
 }
 
@@ -110,7 +113,7 @@ int main(int count, char **words) {
     own->held = table_new();
     own->queue = upward_new();
     own->srtp = (srtp_functions){open_rtp, open_rtp, close_rtp, close_rtp};
-    leg *legs[2];
+    leg *legs[LEGS];
     build(own, legs);
     uint64_t inputs = 0;
     for (double begun = path_now(), now = begun; now < begun + seconds; inputs++)

@@ -27,20 +27,42 @@ static void up(relay *own, leg *of, uint64_t by, int kind, const place *from, co
     upward_push(own->queue);
 }
 
+/* Take off SRTP, in place; -1, and counted, when it is not the peer's. */
+static int decrypt(relay *own, leg *of, uint8_t *data, size_t *size) {
+    int length = (int)*size;
+    int readable = of->receiving != NULL && *size >= RTP_HEADER;
+    if (!readable ||
+        (rtp_is_rtcp(data[1]) ? own->srtp.unprotect_rtcp : own->srtp.unprotect)(of->receiving, data, &length) != 0) {
+        of->failed++;
+        return -1;
+    }
+    *size = (size_t)length;
+    return 0;
+}
+
+/* What the peer has sent, in the clear. */
+static void heard(relay *own, port *by, const uint8_t *data, size_t size, const place *from, double now) {
+    if (rtp_is_rtcp(data[1]))
+        up(own, by->of, by->handle, UP_RTCP, from, data, size);
+    else
+        path_rtp(own, by->of, data, size, now);
+}
+
 static void plain_received(relay *own, port *by, uint8_t *data, size_t size, const place *from, double now) {
     leg *of = by->of;
+    int known = of->locked && place_same(from, &of->peer);
     if (size < RTP_HEADER - 4 || size > MAX_PLAIN - 4 || (data[0] & 0xC0) != 0x80)
         return; /* neither RTP nor RTCP */
-    if (of->locked && place_same(from, &of->peer)) {
-        if (rtp_is_rtcp(data[1]))
-            up(own, of, by->handle, UP_RTCP, from, data, size);
-        else
-            path_rtp(own, of, data, size, now);
-    } else if (!of->locked || place_same(from, &of->announced)) {
-        up(own, of, by->handle, UP_LEARN, from, data, size);
-    } else {
+    if (of->locked && !known && !place_same(from, &of->announced)) {
         of->strangers++;
+        return;
     }
+    if (of->kind == LEG_SDES && decrypt(own, of, data, &size) < 0)
+        return;
+    if (known)
+        heard(own, by, data, size, from, now);
+    else
+        up(own, of, by->handle, UP_LEARN, from, data, size);
 }
 
 static int admitted(const port *by, const place *from) {
@@ -62,24 +84,15 @@ static void secure_received(relay *own, port *by, uint8_t *data, size_t size, co
         of->strangers++;
         return;
     }
-    int length = (int)size;
-    int control = size > 1 && rtp_is_rtcp(data[1]);
-    if (of->receiving == NULL || size < RTP_HEADER ||
-        (control ? own->srtp.unprotect_rtcp : own->srtp.unprotect)(of->receiving, data, &length) != 0) {
-        of->failed++;
-        return;
-    }
-    if (control)
-        up(own, of, by->handle, UP_RTCP, from, data, (size_t)length);
-    else
-        path_rtp(own, of, data, (size_t)length, now);
+    if (decrypt(own, of, data, &size) == 0)
+        heard(own, by, data, size, from, now);
 }
 
 void path_received(relay *own, port *by, uint8_t *data, size_t size, const struct sockaddr_storage *from, double now) {
     place sender = place_of(from);
     if (size == 0 || sender.family == 0)
         return;
-    if (by->of->kind == LEG_SECURE)
+    if (by->of->kind == LEG_DTLS)
         secure_received(own, by, data, size, &sender, now);
     else
         plain_received(own, by, data, size, &sender, now);
@@ -158,7 +171,7 @@ void path_flush(relay *own) {
 }
 
 static int can_send(const leg *to, size_t size) {
-    return to != NULL && to->target_size && size <= LARGEST && (to->kind != LEG_SECURE || to->sending != NULL);
+    return to != NULL && to->target_size && size <= LARGEST && (to->kind == LEG_NONE || to->sending != NULL);
 }
 
 void path_send(relay *own, outgoing *out, const rtp_header *header, const uint8_t *payload, size_t size, double now) {

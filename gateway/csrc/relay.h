@@ -35,7 +35,9 @@ typedef struct {
     srtp_step unprotect, unprotect_rtcp, protect, protect_rtcp;
 } srtp_functions;
 
-enum leg_kind { LEG_PLAIN = 0, LEG_SECURE = 1 };
+/* How a leg's packets are protected, and so whose are taken: by address alone; from admitted addresses, with sessions
+   that DTLS made; by address, and with sessions whose keys stood in the descriptions. */
+enum leg_kind { LEG_NONE = 0, LEG_DTLS, LEG_SDES };
 
 /* What comes up: as it was received, from a peer that is not known yet, or decrypted. */
 enum upward_kind { UP_RAW = 1, UP_LEARN, UP_RTCP, UP_RTP, UP_BEGUN };
@@ -79,11 +81,11 @@ void leg_close(relay *own, uint64_t leg_handle);
 uint64_t leg_port(relay *own, uint64_t leg_handle, int descriptor);
 /* Sessions of libsrtp, which must live until they are replaced or the leg is closed; NULL: none. */
 void leg_sessions(relay *own, uint64_t leg_handle, void *receiving, void *sending);
-/* By which port and where to our packets go; on a plain leg, and when locked, also whence theirs come. */
+/* By which port and where to our packets go; without DTLS, and when locked, also whence theirs come. */
 void leg_peer(relay *own, uint64_t leg_handle, uint64_t port_handle, const place *peer, int locked);
 /* An address that comes up as UP_LEARN even when the peer is locked. */
 void leg_announce(relay *own, uint64_t leg_handle, const place *announced);
-/* An address from which a port of a secure leg takes packets. */
+/* An address from which a port of a leg with DTLS takes packets. */
 void leg_admit(relay *own, uint64_t port_handle, const place *peer);
 /* `payload_type` of a medium (below LEG_MEDIA) goes this way from now on; `clock` is its own, `out_payload_type` what
    it is called where it goes. */

@@ -36,6 +36,7 @@ module stdio.so
 module g711.so
 module g722.so
 module opus.so
+module srtp.so
 module ausine.so
 module aubridge.so
 module sndfile.so
@@ -58,6 +59,7 @@ class Account:
     transport: str = "udp"
     codecs: str = ""  # as baresip writes them, e.g. "pcmu" or "opus/48000/2"; '' for all
     answer: str = "manual"  # or "auto"
+    encryption: str = ""  # as baresip writes it: "srtp-mand", "srtp"; '' for none
 
     def line(self, address: str) -> str:
         """The line of baresip's accounts file."""
@@ -68,6 +70,8 @@ class Account:
             parts.append("regint=60")
         if self.codecs:
             parts.append(f"audio_codecs={self.codecs}")
+        if self.encryption:
+            parts.append(f"mediaenc={self.encryption}")
         parts.append(f"answermode={self.answer}")
         return ";".join(parts)
 

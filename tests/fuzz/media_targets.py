@@ -30,6 +30,10 @@ SDP_VALUES: dict[str, tuple[bytes, ...]] = {
         b"2 2 tcp 1518280447 2001:db8::1 9 typ host tcptype active",
     ),
     "Connection": (b"IN IP4 192.0.2.1", b"IN IP6 ff1e::1/3", b"IN IP4 224.2.36.42/127/3"),
+    "Crypto": (
+        b"1 AES_CM_128_HMAC_SHA1_80 inline:WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz|2^20 WSH=64",
+        b"2 AEAD_AES_128_GCM inline:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGw==",
+    ),
     "Fingerprint": (b"sha-256 " + b":".join([b"AB"] * 32), b"sha-1 " + b":".join([b"0f"] * 20)),
     "MediaLine": (
         b"audio 49170 RTP/AVP 0 8 101",

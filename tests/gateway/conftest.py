@@ -7,7 +7,7 @@ import aioice.ice
 import pytest
 import uvloop
 
-from gateway.carrier import PythonCarrier
+from gateway.carrier import Guard, PythonCarrier
 from gateway.gateway import Gateway
 from gateway.native import NativeRelay
 from tests.gateway.browser import Browser
@@ -39,6 +39,7 @@ BOTH = {
     "test_strangers.py",
     "test_dtmf.py",
     "test_garbage.py",
+    "test_sdes.py",
 }
 
 
@@ -56,10 +57,10 @@ def relay(request: pytest.FixtureRequest) -> str:
 async def carrier(request: pytest.FixtureRequest) -> AsyncIterator[MakeCarrier]:
     """Makes carriers of a secure leg."""
     if request.param == "python":
-        yield lambda upward: PythonCarrier(upward, secure=True)
+        yield lambda upward: PythonCarrier(upward, Guard.DTLS)
         return
     thread = NativeRelay()
-    yield lambda upward: thread.carrier(upward, True)
+    yield lambda upward: thread.carrier(upward, Guard.DTLS)
     thread.close()
 
 

@@ -80,10 +80,14 @@ class Phone(asyncio.DatagramProtocol):
         """One packet now; the next one follows on."""
         number = self.payload_type if payload_type is None else payload_type
         packet = Packet(number, marker, self.sequence, self.timestamp, self.ssrc, payload)
-        self.transport.sendto(bytes(packet), self.peer)
+        self.transport.sendto(self.protected(bytes(packet)), self.peer)
         self.sequence = (self.sequence + 1) & 0xFFFF
         self.timestamp = (self.timestamp + FRAME) & 0xFFFFFFFF
         return packet
+
+    def protected(self, data: bytes) -> bytes:
+        """A packet as it goes out; plain here."""
+        return data
 
     def talk(self) -> None:
         """Send the tone at its pace until `hush`."""

@@ -94,7 +94,8 @@ def test_descriptions(lines: list[str]) -> None:
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
-        ("m=audio 4000 RTP/SAVP 0", "not supported"),
+        ("m=audio 4000 TCP/RTP/AVP 0", "not supported"),
+        ("m=audio 4000 RTP/SAVP 0", "no SRTP suite in common"),
         ("m=audio 9 UDP/TLS/RTP/SAVPF 111", "needs ICE"),
         ("m=audio 0 RTP/AVP 0", "no audio line"),
         ("m=audio x RTP/AVP 0", "malformed"),

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.carrier import Guard
 from gateway.errors import PacketError
 from gateway.native import NativeCarrier, NativeRelay, address_of, ffi, lib, place
 from gateway.relay import Forward, Nowhere, OutStream
@@ -88,7 +89,7 @@ class Crossing:
     """Two plain legs that hear each other, and a peer on each side."""
 
     def __init__(self, relay: NativeRelay) -> None:
-        self.legs = [relay.carrier(Ice(), False) for _ in range(2)]
+        self.legs = [relay.carrier(Ice(), Guard.NONE) for _ in range(2)]
         self.ours, self.theirs = [udp() for _ in range(2)], [udp() for _ in range(2)]
 
     async def open(self) -> "Crossing":
@@ -162,7 +163,7 @@ async def test_what_is_gone_does_nothing(relay: NativeRelay) -> None:
     crossing = await Crossing(relay).open()
     first, second = crossing.legs
     crossing.close()
-    after = relay.carrier(Ice(), False)
+    after = relay.carrier(Ice(), Guard.NONE)
     assert after.key not in (first.key, second.key)
     first.route({0: Nowhere()}, {0: 8000})
     first.peer(crossing.ports[0], None, locked=False)
@@ -177,7 +178,7 @@ async def test_what_is_gone_does_nothing(relay: NativeRelay) -> None:
 async def test_strangers_fill_nobody_elses_queue(relay: NativeRelay) -> None:
     """One leg that is flooded from unknown addresses leaves the others their way upward."""
     flooded, other = Ice(), Ice()
-    legs = [relay.carrier(flooded, True), relay.carrier(other, True)]
+    legs = [relay.carrier(flooded, Guard.DTLS), relay.carrier(other, Guard.DTLS)]
     sockets, stranger = [udp(), udp()], udp()
     for leg, sock in zip(legs, sockets, strict=True):
         await leg.listen(sock)
@@ -210,7 +211,7 @@ async def test_legs_come_and_go_while_packets_fly(relay: NativeRelay) -> None:
     thread.start()
     try:
         for number in range(300):
-            passing = relay.carrier(Ice(), False)
+            passing = relay.carrier(Ice(), Guard.NONE)
             sock = steady.ours[0].dup()
             port = await passing.listen(sock)
             passing.peer(port, steady.theirs[0].getsockname(), locked=True)
@@ -235,7 +236,7 @@ def test_addresses_go_there_and_back() -> None:
 async def test_one_hundred_thousand_legs_leave_nothing(relay: NativeRelay) -> None:
     def legs(count: int) -> None:
         for _ in range(count):
-            made: NativeCarrier = relay.carrier(Ice(), True)
+            made: NativeCarrier = relay.carrier(Ice(), Guard.DTLS)
             made.close()
 
     legs(10_000)

@@ -12,7 +12,7 @@ import struct
 import pytest
 from aioice import stun
 
-from gateway.carrier import PythonCarrier
+from gateway.carrier import Guard, PythonCarrier
 from gateway.dtmf import Detector
 from gateway.errors import PacketError
 from gateway.gateway import Gateway
@@ -91,7 +91,7 @@ async def test_stun_and_all_else_at_a_browsers_port() -> None:
     sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
     sock.bind(("127.0.0.1", 0))
     upward = Ice()
-    connection = upward.connection = IceConnection([sock], False, PythonCarrier(upward, secure=True))
+    connection = upward.connection = IceConnection([sock], False, PythonCarrier(upward, Guard.DTLS))
     await connection.gather_candidates()
     port = connection.ports[0]
     hello = struct.pack("!BHH", 22, 0xFEFD, 1) + bytes(60)

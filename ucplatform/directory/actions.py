@@ -109,8 +109,8 @@ def add_extension(
 
 @transaction.atomic
 def change_extension(extension: Extension, *, secret: str = "", pin: str = "", **fields: Any) -> Extension:
-    """Set plain fields (name, user, enabled), and secret or PIN where given. The number of an extension never
-    changes: its hashes contain it."""
+    """Set plain fields (name, user, srtp, enabled), and secret or PIN where given. The number of an extension
+    never changes: its hashes contain it."""
     before = Extension.objects.values_list("user_id", flat=True).get(pk=extension.pk)
     for field, value in fields.items():
         setattr(extension, field, value)

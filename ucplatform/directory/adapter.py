@@ -30,6 +30,7 @@ def load_accounts() -> list[Account]:
         "ha1_sha256",
         "ha1_sha512_256",
         "enabled",
+        "srtp",
     )
     return [
         Account(
@@ -41,6 +42,7 @@ def load_accounts() -> list[Account]:
             enabled=enabled and active is not False,
             language=language or settings.LANGUAGE_CODE,
             ha1_sha512_256=ha1_sha512_256,
+            srtp=srtp,
         )
         for (
             number,
@@ -53,6 +55,7 @@ def load_accounts() -> list[Account]:
             ha1_sha256,
             ha1_sha512_256,
             enabled,
+            srtp,
         ) in rows
     ]
 

@@ -82,7 +82,7 @@ class ExtensionForm(forms.ModelForm):
 
     class Meta:
         model = Extension
-        fields = ("number", "name", "user", "enabled")
+        fields = ("number", "name", "user", "srtp", "enabled")
 
 
 @admin.register(Extension)
@@ -120,7 +120,7 @@ class ExtensionAdmin(admin.ModelAdmin):
         else:
             new = actions.add_extension(obj.number, name=obj.name, user=obj.user, secret=secret, pin=pin)
             obj.pk = new.pk
-            actions.change_extension(new, enabled=obj.enabled)
+            actions.change_extension(new, enabled=obj.enabled, srtp=obj.srtp)
 
     def delete_model(self, request: HttpRequest, obj: Extension) -> None:
         actions.remove_extension(obj)

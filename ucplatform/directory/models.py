@@ -5,6 +5,8 @@ from django.core.validators import RegexValidator
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from ucplatform.pbx.ports import SRTP_OFF, SRTP_PREFERRED, SRTP_REQUIRED
+
 number_validator = RegexValidator(r"^[0-9]{1,15}\Z", _("A number has one to fifteen digits."))
 
 
@@ -48,6 +50,19 @@ class Extension(models.Model):
     ha1_sha256 = models.CharField(max_length=64, blank=True, editable=False)
     ha1_sha512_256 = models.CharField(max_length=64, blank=True, editable=False)
     pin_hash = models.CharField(max_length=128, blank=True, editable=False)
+    srtp = models.CharField(
+        _("encrypted sound of telephones"),
+        max_length=10,
+        default=SRTP_OFF,
+        choices=[
+            (SRTP_OFF, _("not offered")),
+            (SRTP_PREFERRED, _("where the telephone takes it")),
+            (SRTP_REQUIRED, _("required")),
+        ],
+        help_text=_(
+            "SRTP with keys in the call's description (SDES). Use TLS, or the keys can be read on the way."
+        ),
+    )
     enabled = models.BooleanField(_("enabled"), default=True)
     created = models.DateTimeField(auto_now_add=True)
     updated = models.DateTimeField(auto_now=True)

@@ -8,7 +8,7 @@ from redis.exceptions import RedisError
 
 from ucplatform.edge import log
 from ucplatform.edge.redis_link import connect
-from ucplatform.pbx.ports import Account
+from ucplatform.pbx.ports import SRTP_OFF, Account
 
 CHANNEL = "uc:directory"
 CHECK_SECONDS = 30.0
@@ -50,6 +50,11 @@ class Accounts:
     def by_number(self, number: str) -> Account | None:
         """The account of an extension; disabled ones too, `enabled` says so."""
         return self._by_number.get(number)
+
+    def srtp(self, number: str) -> str:
+        """How this extension's telephones are spoken to (`pbx.ports`)."""
+        account = self._by_number.get(number)
+        return account.srtp if account is not None else SRTP_OFF
 
     def __len__(self) -> int:
         return len(self._by_number)

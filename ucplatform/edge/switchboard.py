@@ -76,7 +76,7 @@ class Switchboard:
         loop: asyncio.AbstractEventLoop,
         neighbours: Neighbours,
     ) -> None:
-        self._house = house
+        self._house = replace(house, srtp=accounts.srtp)
         self._neighbours = neighbours
         self._loop = loop
         self._accounts = accounts

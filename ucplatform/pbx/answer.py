@@ -30,7 +30,7 @@ def device_replied(call: Call, event: Reply, now: float) -> None:
             late_answer(call, leg, response)
     elif leg.state == "cancelling":
         leg_finished(call, leg)
-    elif not branch.longer(call, leg, response) and not redirect.follow(call, leg, response):
+    elif not any(way(call, leg, response) for way in (branch.longer, redirect.follow, branch.in_the_clear)):
         branch.failed(call, leg, response.status, response.reason, now)
 
 
@@ -63,7 +63,7 @@ def _won(call: Call, leg: Leg, response: Response, now: float) -> None:
         return
     let_others_go(call)
     if call.delayed:
-        delayed.answered_with_offer(call, leg, body)
+        delayed.answered_with_offer(call, leg, body, now)
     elif body == leg.session.received and call.early and call.caller.session.sent:
         up(call, call.caller.session.sent, now)
     else:

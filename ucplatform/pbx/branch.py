@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
-from ucplatform.pbx import mediaplan
+from ucplatform.pbx import mediaplan, srtp
 from ucplatform.pbx.call import Call
-from ucplatform.pbx.commands import SendRequest
+from ucplatform.pbx.commands import Note, SendRequest
 from ucplatform.pbx.ending import close, devices_failed
 from ucplatform.pbx.features import refresh
 from ucplatform.pbx.identity import way
@@ -14,6 +15,7 @@ from ucplatform.pbx.invite import invite
 from ucplatform.pbx.leg import Leg, Session
 from ucplatform.pbx.outcome import of_status
 from ucplatform.pbx.registrar import Binding
+from ucplatform.pbx.session_timer import SessionTimer
 from ucplatform.sip import fields
 from ucplatform.sip.message import Response
 
@@ -53,6 +55,7 @@ def leg_of(call: Call, binding: Binding, name: str, role: str, spares: Iterable[
         state="offering",
         path=binding.path,
         spares=tuple(spares),
+        srtp=srtp.wanted(call, binding),
     )
     call.legs[leg.id] = leg
     return leg
@@ -89,6 +92,26 @@ def longer(call: Call, leg: Leg, response: Response, purpose: str = "invite") ->
         again.headers.set(name, value)
     leg.request = again
     call.do(SendRequest(leg.id, purpose, again))
+    return True
+
+
+def in_the_clear(call: Call, leg: Leg, response: Response) -> bool:
+    """A telephone that takes no SRTP is asked again without, where its number does not demand it. It is told
+    of: nothing falls back silently."""
+    if not leg.srtp or leg.role != "callee" or response.status not in srtp.REFUSALS:
+        return False
+    if srtp.demanded(call, leg):
+        leg.refusal = srtp.REFUSED
+        return False
+    again = replace(
+        leg, id=call.next_leg_id(), srtp=False, session=Session(), timer=SessionTimer(), early={}, stats={}
+    )
+    leg.failure = (response.status, response.reason)
+    call.set_leg(leg, "over")
+    drop(call, leg)
+    call.do(Note("srtp-refused", leg.id, {"status": response.status}))
+    call.legs[again.id] = again
+    ask(call, again)
     return True
 
 

@@ -90,8 +90,9 @@ class Leg:
     `failure` is the device's last answer; `refusal` stands for it where the engine would not serve this leg.
     `path` are the Routes of its INVITE (RFC 3327), `spares` other flows to the same device (RFC 5626 5.3).
     `called`: we sent its INVITE, so we own the Call-ID (RFC 3261 14.1). `methods` and `supports` are what it
-    last named in Allow and Supported. `given`: it went on in another call. `private`: it
-    hides who it is. `history`: the numbers that sent the call on to this one, each with the status it gave.
+    last named in Allow and Supported. `given`: it went on in another call. `private`: it hides who it is.
+    `srtp`: its sound is SRTP, keyed by the descriptions (RFC 4568). `history`: the numbers that sent the call
+    on to this one, each with the status it gave.
 
     States of a callee's leg: awaiting (its browser is reconnecting), offering (the engine prepares its SDP),
     calling, ringing, up, cancelling, over. Of a caller's: waiting, up, over.
@@ -119,6 +120,7 @@ class Leg:
     lost: bool = False
     given: bool = False
     private: bool = False
+    srtp: bool = False
     local_tag: str = ""
     sip_call_id: str = ""
     called: bool = False
@@ -202,6 +204,7 @@ class Leg:
             "lost": self.lost,
             "given": self.given,
             "private": self.private,
+            "srtp": self.srtp,
             "failure": self.failure,
             "stats": self.stats,
             "local_tag": self.local_tag,

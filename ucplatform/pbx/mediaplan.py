@@ -12,7 +12,7 @@ Command = dict[str, Any]
 
 
 def _towards(leg: Leg, mux: str) -> Command:
-    """How the SDP that goes to `leg` is to look (RFC 8827 for browsers, RFC 3551 for telephones)."""
+    """How the SDP that goes to `leg` is to look (RFC 8827 for browsers, RFC 3551 or 3711 for phones)."""
     if leg.browser:
         return {
             "transport-protocol": "UDP/TLS/RTP/SAVPF",
@@ -22,10 +22,10 @@ def _towards(leg: Leg, mux: str) -> Command:
             "rtcp-mux": [mux],
         }
     return {
-        "transport-protocol": "RTP/AVP",
+        "transport-protocol": "RTP/SAVP" if leg.srtp else "RTP/AVP",
         "ICE": "remove",
         "DTLS": "off",
-        "SDES": ["off"],
+        **({} if leg.srtp else {"SDES": ["off"]}),
         "rtcp-mux": ["demux"],
     }
 

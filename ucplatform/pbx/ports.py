@@ -10,6 +10,13 @@ from typing import Any, Protocol
 
 from ucplatform.sip.flow import Flow
 
+#: How an extension's telephones are spoken to: in the clear, by SRTP where they take it, by nothing else.
+SRTP_OFF, SRTP_PREFERRED, SRTP_REQUIRED = "off", "preferred", "required"
+
+
+def _in_the_clear(number: str) -> str:
+    return SRTP_OFF
+
 
 @dataclass(frozen=True, slots=True)
 class Account:
@@ -24,6 +31,7 @@ class Account:
     enabled: bool = True
     language: str = "en"
     ha1_sha512_256: str = ""
+    srtp: str = SRTP_OFF
 
 
 class Directory(Protocol):
@@ -47,6 +55,8 @@ class House:
     interfaces: Mapping[str, str] = field(default_factory=dict)
     #: a number from 0 to below the given one: what RFC 3261 14 wants by chance
     pick: Callable[[int], int] = secrets.randbelow
+    #: number of an extension -> SRTP_OFF, SRTP_PREFERRED or SRTP_REQUIRED
+    srtp: Callable[[str], str] = _in_the_clear
 
     def interface(self, flow: Flow) -> str | None:
         """The gateway's interface for media of a leg that signals over `flow`; None lets the engine

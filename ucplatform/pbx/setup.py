@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ucplatform import sdp
-from ucplatform.pbx import branch, mediaplan, progress
+from ucplatform.pbx import branch, mediaplan, progress, srtp
 from ucplatform.pbx.call import Call, new_tag
 from ucplatform.pbx.commands import Note
 from ucplatform.pbx.ending import end
@@ -55,6 +55,9 @@ def place(call: Call, event: InviteIn, now: float) -> None:
         end(call, now, Outcome("failed", "bad_request", 400, str(error)[:60]), "server")
         return
     caller.learn(request)
+    if not srtp.allowed(call, caller):
+        end(call, now, srtp.MISSING, "server")
+        return
     privacy = fields.privacy(request)
     caller.private = privacy is not None and privacy.hides_identity
     call.delayed = not caller.session.received

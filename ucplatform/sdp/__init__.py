@@ -3,6 +3,8 @@
 from ucplatform.sdp import build
 from ucplatform.sdp.candidate import Candidate
 from ucplatform.sdp.codec import STATIC, Codec
+from ucplatform.sdp.crypto import PROTOCOLS as KEYED_PROTOCOLS
+from ucplatform.sdp.crypto import SUITES, Crypto, cryptos_of
 from ucplatform.sdp.errors import SdpError
 from ucplatform.sdp.line import Line
 from ucplatform.sdp.media import Media, MediaLine
@@ -21,10 +23,13 @@ from ucplatform.sdp.text import is_empty, is_hold, media_directions, with_origin
 
 __all__ = [
     "DIRECTIONS",
+    "KEYED_PROTOCOLS",
     "STATIC",
+    "SUITES",
     "Candidate",
     "Codec",
     "Connection",
+    "Crypto",
     "Fingerprint",
     "IceCredentials",
     "Line",
@@ -35,6 +40,7 @@ __all__ = [
     "SdpError",
     "Session",
     "build",
+    "cryptos_of",
     "fingerprints_of",
     "ice_of",
     "is_empty",

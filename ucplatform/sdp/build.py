@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from ucplatform.sdp.candidate import Candidate
 from ucplatform.sdp.codec import STATIC, Codec
+from ucplatform.sdp.crypto import Crypto
 from ucplatform.sdp.line import Line
 from ucplatform.sdp.media import Media, MediaLine
 from ucplatform.sdp.origin import Connection, Origin
@@ -98,6 +99,13 @@ def add_dtls(part: Media, fingerprints: Iterable[Fingerprint], setup: str) -> No
     for fingerprint in fingerprints:
         part.add("fingerprint", str(fingerprint))
     part.set("setup", setup)
+
+
+def add_crypto(part: Media, cryptos: Iterable[Crypto]) -> None:
+    """The keys of a part, best first (RFC 4568)."""
+    part.remove("crypto")
+    for crypto in cryptos:
+        part.add("crypto", str(crypto))
 
 
 def add_rtcp(part: Media, port: int, *, mux: bool) -> None:

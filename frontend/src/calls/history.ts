@@ -14,7 +14,7 @@ export function resultKey(call: CallRecord): Key {
 }
 
 const SAID = new Set([
-  'busy', 'declined', 'no_answer', 'cancelled', 'offline', 'unknown', 'codec', 'emergency', 'forbidden', 'sound',
+  'busy', 'declined', 'no_answer', 'cancelled', 'offline', 'unknown', 'codec', 'srtp', 'emergency', 'forbidden', 'sound',
   'page_gone', 'phone_gone', 'restart', 'ports', 'unavailable', 'failed',
 ]);
 

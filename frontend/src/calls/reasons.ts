@@ -2,7 +2,7 @@
 
 export type Reason =
   | 'you' | 'them' | 'server' | 'cancelled' | 'missed' | 'elsewhere' | 'you_declined'
-  | 'busy' | 'declined' | 'no_answer' | 'unknown' | 'incomplete' | 'offline' | 'codec' | 'forbidden'
+  | 'busy' | 'declined' | 'no_answer' | 'unknown' | 'incomplete' | 'offline' | 'codec' | 'srtp' | 'forbidden'
   | 'emergency' | 'unavailable' | 'ports' | 'connection' | 'sound' | 'page_gone' | 'phone_gone' | 'restart'
   | 'mic_none' | 'mic_blocked' | 'mic_used' | 'mic_insecure' | 'mic_failed' | 'no_extension' | 'failed';
 
@@ -15,14 +15,14 @@ export const isFailure = (reason: Reason | null): boolean => reason !== null && 
 export const isMicrophone = (reason: Reason | null): boolean => reason !== null && reason.startsWith('mic_');
 
 /** To dial the same number once more cannot end otherwise. */
-const SETTLED: ReadonlySet<Reason> = new Set<Reason>(['emergency', 'forbidden', 'no_extension']);
+const SETTLED: ReadonlySet<Reason> = new Set<Reason>(['emergency', 'forbidden', 'no_extension', 'srtp']);
 export const canRetry = (reason: Reason | null): boolean => reason !== null && !SETTLED.has(reason);
 
 /** The server's own word for a cause (the call record and the X-UC-Cause header share them). */
 const CAUSES: Record<string, Reason> = {
   no_answer: 'no_answer', busy: 'busy', declined: 'declined', cancelled: 'cancelled',
   callee_offline: 'offline', number_unknown: 'unknown', emergency: 'emergency', forbidden: 'forbidden',
-  no_common_codec: 'codec', media_lost: 'sound', browser_gone: 'page_gone', phone_gone: 'phone_gone',
+  no_common_codec: 'codec', srtp_required: 'srtp', srtp_refused: 'srtp', media_lost: 'sound', browser_gone: 'page_gone', phone_gone: 'phone_gone',
   server_restart: 'restart', no_media_ports: 'ports', no_media_engine: 'unavailable', answered_elsewhere: 'elsewhere',
   callee_unreachable: 'offline', callee_unavailable: 'offline',
 };

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ucplatform import sdp
-from ucplatform.pbx import mediaplan
+from ucplatform.pbx import mediaplan, srtp
 from ucplatform.pbx.call import Call
 from ucplatform.pbx.commands import Acknowledge, Save
 from ucplatform.pbx.ending import end
@@ -52,9 +52,14 @@ def acknowledged(call: Call, event: AckIn, now: float) -> None:
 # -- a whole call without an offer in its INVITE ----------------------------------------------------
 
 
-def answered_with_offer(call: Call, winner: Leg, body: str) -> None:
+def answered_with_offer(call: Call, winner: Leg, body: str, now: float) -> None:
     """The device that answered offers; the engine writes the offer for the caller."""
     winner.session.received = body
+    if not srtp.allowed(call, winner):
+        assert winner.dialog is not None
+        call.do(Acknowledge(winner.id, winner.dialog.ack(winner.invite_cseq)))
+        end(call, now, srtp.REFUSED, "server")
+        return
     call.ask("counter", mediaplan.offer(call.id, call.house, winner, call.caller))
 
 

@@ -4,7 +4,7 @@ dialog that we hold with the first (RFC 3891 section 3)."""
 from __future__ import annotations
 
 from ucplatform import sdp
-from ucplatform.pbx import answer, mediaplan
+from ucplatform.pbx import answer, mediaplan, srtp
 from ucplatform.pbx.call import Call, new_tag
 from ucplatform.pbx.commands import Respond
 from ucplatform.pbx.ending import end
@@ -37,7 +37,7 @@ def pick_up(call: Call, event: ReplaceIn, now: float) -> None:
     except (ParseError, sdp.SdpError) as error:
         call.do(Respond(event.key, make_response(request, 400, str(error)[:60])))
         return
-    if not leg.session.received or call.delayed or call.promised:
+    if not leg.session.received or call.delayed or call.promised or not srtp.allowed(call, leg):
         call.do(Respond(event.key, make_response(request, 488)))
         return
     leg.learn(request)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ucplatform import sdp
-from ucplatform.pbx import mediaplan
+from ucplatform.pbx import mediaplan, srtp
 from ucplatform.pbx.call import Call, new_tag
 from ucplatform.pbx.commands import Note, Respond, Save, SendRequest
 from ucplatform.pbx.exchange import Exchange
@@ -46,7 +46,7 @@ def take_over(call: Call, event: ReplaceIn, now: float) -> None:
     except (ParseError, sdp.SdpError) as error:
         call.do(Respond(event.key, make_response(request, 400, str(error)[:60])))
         return
-    if not leg.session.received:
+    if not leg.session.received or not srtp.allowed(call, leg):
         call.do(Respond(event.key, make_response(request, 488)))
         return
     call.legs[leg.id] = leg

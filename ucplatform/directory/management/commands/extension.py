@@ -13,6 +13,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from ucplatform.directory import actions, loading
 from ucplatform.directory.models import Extension
+from ucplatform.pbx.ports import SRTP_OFF, SRTP_PREFERRED, SRTP_REQUIRED
 
 
 class Command(BaseCommand):
@@ -29,6 +30,12 @@ class Command(BaseCommand):
         add.add_argument("--username", default="", help="who signs in on the web with this number")
         add.add_argument("--password", default="", help="for the web; needed for a new username")
         add.add_argument("--pin", default="", help="four to twelve digits, for the voicemail")
+        add.add_argument(
+            "--srtp",
+            choices=(SRTP_OFF, SRTP_PREFERRED, SRTP_REQUIRED),
+            default=SRTP_OFF,
+            help="encrypted sound of its telephones",
+        )
         load = verbs.add_parser(
             "load", help="add or change many, from a CSV file: " + ",".join(loading.COLUMNS)
         )
@@ -50,6 +57,8 @@ class Command(BaseCommand):
             loading.load([replace(row, secret=row.secret or made_up)])
         except loading.LoadError as error:
             raise CommandError("\n".join(p.removeprefix("Line 1: ") for p in error.problems)) from None
+        if options["srtp"] != SRTP_OFF:
+            actions.change_extension(Extension.objects.get(number=row.number), srtp=options["srtp"])
         self.stdout.write(f"Extension {row.number} added.")
         if made_up:
             self.stdout.write(f"SIP user {row.number}, domain {settings.UC_DOMAIN}, secret {made_up}")
