@@ -29,7 +29,7 @@ class Gateway:
     def __init__(self, config: Config) -> None:
         self.config = config
         self.events = EventLog()
-        self.ports = PortPool(config.first_port, config.last_port)
+        self.ports = PortPool(config.first_port, config.last_port, config.dscp)
         self._certificate: RTCCertificate | None = None
         self._certified = 0.0
         self.transcoder = Transcoder()

@@ -41,9 +41,11 @@ class Lease:
 
 
 class PortPool:
-    """Ports `first` to `last`: even/odd pairs for RTP with RTCP, single ones for everything multiplexed."""
+    """Ports `first` to `last`: even/odd pairs for RTP with RTCP, single ones for everything multiplexed. What
+    leaves by them is marked with `dscp` (RFC 2474)."""
 
-    def __init__(self, first: int, last: int) -> None:
+    def __init__(self, first: int, last: int, dscp: int = 0) -> None:
+        self._dscp = dscp
         self.total = last - first + 1
         self._pairs: OrderedDict[int, None] = OrderedDict()
         self._singles: OrderedDict[int, None] = OrderedDict()
@@ -82,7 +84,7 @@ class PortPool:
         """None, and the ports back at the end of the queue, when another program holds one of them."""
         sockets: list[socket.socket] | None = None
         try:
-            sockets = _bind(places)
+            sockets = _bind(places, self._dscp)
         finally:
             if sockets is None:
                 self.give_back(ports)
@@ -96,7 +98,7 @@ class PortPool:
         return even
 
 
-def _bind(places: Sequence[tuple[str, int]]) -> list[socket.socket] | None:
+def _bind(places: Sequence[tuple[str, int]], dscp: int) -> list[socket.socket] | None:
     """None when another program holds one of the ports."""
     sockets: list[socket.socket] = []
     try:
@@ -105,6 +107,7 @@ def _bind(places: Sequence[tuple[str, int]]) -> list[socket.socket] | None:
             sock = socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
             sockets.append(sock)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
+            _mark(sock, dscp)
             sock.bind((address, port))
     except OSError as error:
         for sock in sockets:
@@ -113,3 +116,11 @@ def _bind(places: Sequence[tuple[str, int]]) -> list[socket.socket] | None:
             return None
         raise GatewayError(f"cannot bind media address {address}: {error.strerror}") from error
     return sockets
+
+
+def _mark(sock: socket.socket, dscp: int) -> None:
+    """The six upper bits of the traffic class; the lower two are ECN's."""
+    if sock.family == socket.AF_INET6:
+        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_TCLASS, dscp << 2)
+    else:
+        sock.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, dscp << 2)

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -16,7 +16,7 @@ from steps import PYTHON, ROOT
 
 from ucplatform import ng
 
-PORTS = 200  # of media, for each engine
+PORTS = 2400  # of media, for each engine: 500 calls with two telephones, RTP and RTCP
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Engine:
 
 
 @contextmanager
-def gateway() -> Iterator[Engine]:
+def gateway(command: Sequence[str] = (str(PYTHON), "-m", "gateway")) -> Iterator[Engine]:
     port = free_port()
     first = free_range(PORTS)
     settings = {
@@ -37,7 +37,7 @@ def gateway() -> Iterator[Engine]:
         "UC_RTP_PORTS": f"{first}-{first + PORTS - 1}",
         "UC_MEDIA_ADDRESSES": "loop=127.0.0.1",
     }
-    with started("gateway", [str(PYTHON), "-m", "gateway"], port, {**os.environ, **settings}) as engine:
+    with started("gateway", list(command), port, {**os.environ, **settings}) as engine:
         yield engine
 
 

@@ -76,6 +76,7 @@ UC_TLS_CLIENT_REQUIRED = envbool("UC_TLS_CLIENT_REQUIRED")
 UC_RTP_PORTS = env("UC_RTP_PORTS", "20000-20999")
 UC_GATEWAY_NG = env("UC_GATEWAY_NG", "127.0.0.1:2223")
 UC_MEDIA_ADDRESSES = env("UC_MEDIA_ADDRESSES") or media_addresses()
+UC_TURN_URLS, UC_TURN_SECRET = envlist("UC_TURN_URLS"), env("UC_TURN_SECRET")  # see directory/turn.py
 UC_SIP_TRUSTED = envlist("UC_SIP_TRUSTED")
 UC_ALLOWED_ORIGINS = envlist("UC_ALLOWED_ORIGINS")  # https://name[:port] whose pages may open /sip
 UC_ALLOWED_HOSTS = envlist("UC_ALLOWED_HOSTS")  # public names of this install; see web/hosts.py

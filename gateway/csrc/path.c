@@ -161,7 +161,10 @@ void path_flush(relay *own) {
     departures *leaving = &own->leaving;
     unsigned sent = 0;
     while (sent < leaving->count) {
-        int done = sendmmsg(leaving->descriptor, leaving->messages + sent, leaving->count - sent, 0);
+        unsigned left = leaving->count - sent;
+        struct mmsghdr *first = leaving->messages + sent;
+        int done = left > 1 ? sendmmsg(leaving->descriptor, first, left, 0)
+                            : (sendmsg(leaving->descriptor, &first->msg_hdr, 0) < 0 ? -1 : 1);
         if (done > 0)
             sent += (unsigned)done;
         else if (errno != EINTR)

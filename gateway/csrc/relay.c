@@ -11,22 +11,28 @@
 #define EVENTS 64
 #define ROUNDS 4 /* batches of one port before the others have their turn */
 
+static void prepare(relay *own) {
+    for (int index = 0; index < BATCH; index++) {
+        own->parts[index] = (struct iovec){own->buffers[index], LARGEST};
+        own->messages[index].msg_hdr = (struct msghdr){
+            .msg_name = &own->senders[index],
+            .msg_namelen = sizeof own->senders[index],
+            .msg_iov = &own->parts[index],
+            .msg_iovlen = 1,
+        };
+    }
+}
+
 static void receive(relay *own, port *by) {
     for (int round = 0; round < ROUNDS; round++) {
-        for (int index = 0; index < BATCH; index++) {
-            struct msghdr *message = &own->messages[index].msg_hdr;
-            own->parts[index] = (struct iovec){own->buffers[index], LARGEST};
-            memset(message, 0, sizeof *message);
-            message->msg_name = &own->senders[index];
-            message->msg_namelen = sizeof own->senders[index];
-            message->msg_iov = &own->parts[index];
-            message->msg_iovlen = 1;
-        }
         int taken = recvmmsg(by->descriptor, own->messages, BATCH, MSG_DONTWAIT, NULL);
         double now = path_now();
-        for (int index = 0; index < taken; index++)
-            if (!(own->messages[index].msg_hdr.msg_flags & MSG_TRUNC))
+        for (int index = 0; index < taken; index++) {
+            struct msghdr *message = &own->messages[index].msg_hdr;
+            if (!(message->msg_flags & MSG_TRUNC))
                 path_received(own, by, own->buffers[index], own->messages[index].msg_len, &own->senders[index], now);
+            message->msg_namelen = sizeof own->senders[index]; /* all that a system call changes of what goes in */
+        }
         path_flush(own);
         if (taken < BATCH)
             return;
@@ -83,6 +89,7 @@ relay *relay_new(const srtp_functions *functions) {
         return NULL;
     own->epoll = own->stop = -1;
     own->srtp = *functions;
+    prepare(own);
     pthread_mutex_init(&own->lock, NULL);
     if (start(own) == 0)
         return own;

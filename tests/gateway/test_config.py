@@ -44,6 +44,8 @@ def test_everything_given() -> None:
         ("UC_MEDIA_ADDRESSES", "127.0.0.1"),
         ("UC_MEDIA_ADDRESSES", "lan=10.0.0.1!there"),
         ("UC_GATEWAY_PEERS", "everybody"),
+        ("UC_RTP_DSCP", "EF"),
+        ("UC_RTP_DSCP", "64"),
     ],
 )
 def test_wrong_settings_are_named(name: str, value: str) -> None:

@@ -140,3 +140,23 @@ async def test_connected_calls_leave_nothing_behind(
     assert gateway.ports.free == gateway.ports.total
     await control.ask("ping")
     assert open_files() <= files
+
+
+@pytest.mark.parametrize(
+    ("address", "level", "ask", "kind"),
+    [
+        ("127.0.0.1", socket.IPPROTO_IP, socket.IP_RECVTOS, socket.IP_TOS),
+        ("::1", socket.IPPROTO_IPV6, socket.IPV6_RECVTCLASS, socket.IPV6_TCLASS),
+    ],
+)
+def test_what_leaves_is_marked(address: str, level: int, ask: int, kind: int) -> None:
+    """RFC 4594 section 4.1, as the far end's kernel sees it."""
+    lease = PortPool(*own_block().take_range(2), dscp=46).bind_pair(address)
+    with socket.socket(lease.sockets[0].family, socket.SOCK_DGRAM) as far:
+        far.bind((address, 0))
+        far.setsockopt(level, ask, 1)
+        far.settimeout(5)
+        lease.sockets[0].sendto(b"x", far.getsockname()[:2])
+        _, notes, _, _ = far.recvmsg(16, 64)
+    lease.release()
+    assert [data[0] for where, what, data in notes if (where, what) == (level, kind)] == [46 << 2]

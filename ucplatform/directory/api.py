@@ -13,7 +13,7 @@ from django.middleware.csrf import get_token
 from ninja import Field, Router, Schema, Status
 from ninja.errors import HttpError
 
-from ucplatform.directory import actions, adapter, sessions
+from ucplatform.directory import actions, adapter, sessions, turn
 from ucplatform.directory.models import Extension, User
 
 log = logging.getLogger(__name__)
@@ -120,7 +120,7 @@ def sip_credentials(request: HttpRequest, response: HttpResponse) -> dict[str, A
         "expires_in": adapter.CREDENTIAL_SECONDS,
         "display_name": extension.name or str(request.user),
         "grace_s": actions.option("grace_seconds"),
-        "ice_servers": [],
+        "ice_servers": turn.ice_servers(extension.number),
     }
 
 

@@ -286,6 +286,7 @@ export const en = {
   'ladder.event.media-started': 'sound',
   'ladder.event.media-timeout': 'no sound',
   'ladder.event.media-failed': 'sound failed',
+  'ladder.event.srtp-refused': 'encrypted sound refused',
   'ladder.event.peer-learned': 'sound, new address',
   'ladder.event.dtmf': 'key',
   'ladder.event.closed': 'sound closed',

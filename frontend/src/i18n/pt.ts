@@ -286,6 +286,7 @@ export const pt: Record<Key, string> = {
   'ladder.event.media-started': 'som',
   'ladder.event.media-timeout': 'sem som',
   'ladder.event.media-failed': 'som falhou',
+  'ladder.event.srtp-refused': 'áudio criptografado recusado',
   'ladder.event.peer-learned': 'som, novo endereço',
   'ladder.event.dtmf': 'tecla',
   'ladder.event.closed': 'som encerrado',
