@@ -49,6 +49,8 @@ class Call:
             first.payloads.learn(offer.codecs)
             first.lines, first.mid = offer.lines, offer.mid
             chosen = negotiate.offer_for(second.kind, codecs, second.payloads.number)
+            if negotiate.may_transcode(codecs, chosen):
+                self._services.transcoder.prepare()
             given = writer.our_offer(second, profile, proto, chosen, offer)
         except GatewayError:
             for leg_id in set(self.legs) - known:

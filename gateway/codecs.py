@@ -142,11 +142,14 @@ FORMATS: dict[Key, Format] = {
 
 
 class Resampler:
-    """From one rate to another; nothing at all when they are equal."""
+    """From one rate to another; nothing at all when they are equal. As many seconds come out as go in: the
+    filter holds the first two milliseconds back, and silence stands before them, or every frame would wait
+    for the next one."""
 
     def __init__(self, source: int, target: int) -> None:
-        self._source = source
+        self._source, self._target = source, target
         self._resampler = None
+        self._begun = False
         if source != target:
             self._resampler = av.AudioResampler(format="s16", layout="mono", rate=target)
 
@@ -156,4 +159,8 @@ class Resampler:
         frame = av.AudioFrame.from_ndarray(samples.reshape(1, -1), format="s16", layout="mono")
         frame.sample_rate = self._source
         parts = [made.to_ndarray().reshape(-1) for made in self._resampler.resample(frame)]
+        if not self._begun:
+            self._begun = True
+            missing = len(samples) * self._target // self._source - sum(map(len, parts))
+            parts.insert(0, np.zeros(max(missing, 0), np.int16))
         return np.concatenate(parts) if parts else np.zeros(0, np.int16)

@@ -50,10 +50,17 @@ def offer_for(kind: str, caller: Sequence[Codec], number: Callable[[Codec], int]
         raise GatewayError("no codec in common")
     wanted = list(own)
     if any(codec.key in CODED for codec in own):
-        keys = (OPUS, PCMU, PCMA) if kind == WEBRTC else (PCMU, PCMA)
         have = {codec.key for codec in own}
+        # G.722 only for who has wideband itself: a telephone that prefers it would be transcoded for nothing.
+        wide = (G722,) if OPUS in have else ()
+        keys = (OPUS, PCMU, PCMA) if kind == WEBRTC else (PCMU, PCMA, *wide)
         wanted += [CODED[key] for key in keys if key not in have]
     return _numbered(wanted + _events_for(_leading(kind, wanted), _own_events(kind, wanted, caller)), number)
+
+
+def may_transcode(caller: Sequence[Codec], offered: Sequence[Codec]) -> bool:
+    """Whether the answer may name a codec that the caller has not."""
+    return bool({codec.key for codec in speech(offered)} - {codec.key for codec in speech(caller)})
 
 
 def full_offer(kind: str, number: Callable[[Codec], int], prefer: Sequence[str] = ()) -> list[Codec]:

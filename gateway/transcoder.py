@@ -24,12 +24,13 @@ Produced = Callable[[int, int, bytes], None]
 
 
 class Worker:
-    """One worker process: started at once, and again when it dies. Packets are dropped while it is away."""
+    """One worker process: started at once, and again when it dies. Packets are dropped while it is not
+    `ready`."""
 
     def __init__(self) -> None:
         self.streams: dict[int, tuple[Key, Key, Produced]] = {}
         self.dropped = 0
-        self._ready = False
+        self.ready = False
         self._loop = asyncio.get_running_loop()
         self._restart: asyncio.TimerHandle | None = None
         self._channel: socket.socket | None = None
@@ -58,7 +59,7 @@ class Worker:
 
     def data(self, number: int, sequence: int, timestamp: int, payload: bytes) -> None:
         """One packet of a stream; dropped when the worker is not up or has too much to do."""
-        if self._ready:
+        if self.ready:
             self._send(worker.REQUEST.pack(worker.DATA, number, sequence, timestamp) + payload)
         else:
             self.dropped += 1
@@ -90,7 +91,7 @@ class Worker:
                 return
             what, number, marker, position = worker.RESULT.unpack_from(message)
             if what == worker.READY:
-                self._ready = True
+                self.ready = True
             elif number in self.streams:
                 self.streams[number][2](marker, position, message[worker.RESULT.size :])
 
@@ -101,7 +102,7 @@ class Worker:
 
     def _hang_up(self) -> None:
         """Close the channel, at which the worker ends by itself."""
-        self._ready = False
+        self.ready = False
         if self._channel is not None:
             self._loop.remove_reader(self._channel.fileno())
             self._channel.close()
@@ -131,6 +132,17 @@ class Transcoder:
     @property
     def pids(self) -> list[int]:
         return [one.pid for one in self._workers]
+
+    @property
+    def ready(self) -> bool:
+        """Whether a packet that came now would be taken."""
+        return any(one.ready for one in self._workers)
+
+    def prepare(self) -> None:
+        """A call rings that may need a worker: the first takes a second to be ready, and would miss its
+        beginning."""
+        if not self._workers:
+            self._workers.append(Worker())
 
     def worker(self) -> Worker:
         """The least busy one."""

@@ -31,7 +31,7 @@ class Engine:
 @contextmanager
 def gateway(command: Sequence[str] = (str(PYTHON), "-m", "gateway")) -> Iterator[Engine]:
     port = free_port()
-    first = free_range(PORTS)
+    first = free_range(PORTS, (45000, 52200))
     settings = {
         "UC_GATEWAY_NG": f"127.0.0.1:{port}",
         "UC_RTP_PORTS": f"{first}-{first + PORTS - 1}",
@@ -48,7 +48,7 @@ def rtpengine_program() -> str | None:
 @contextmanager
 def rtpengine(program: str) -> Iterator[Engine]:
     port = free_port()
-    first = free_range(PORTS)
+    first = free_range(PORTS, (52200, 59400))  # both may run at once
     command = [
         program, "--foreground", "--log-stderr", "--table=-1", "--config-file=none", "--interface=127.0.0.1",
         f"--listen-ng=127.0.0.1:{port}", f"--port-min={first}", f"--port-max={first + PORTS - 1}",
@@ -92,9 +92,9 @@ def free_port() -> int:
         return int(trial.getsockname()[1])
 
 
-def free_range(count: int) -> int:
-    """The first of `count` ports, an even one, none of which anybody holds now."""
-    for first in range(45000, 60000, count):
+def free_range(count: int, within: tuple[int, int]) -> int:
+    """The first of `count` ports of that part of them, an even one, none of which anybody holds now."""
+    for first in range(*within, count):
         try:
             for port in range(first, first + count):
                 with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as trial:

@@ -82,8 +82,8 @@ static void build(relay *own, leg **legs) {
     }
     for (int index = 0; index < LEGS; index++)
         for (int type = 0; type < 128; type++)
-            legs[index]->routes[type] =
-                (route){outs[(index + 1) % LEGS].handle, 8000, (uint8_t)(type % 4), (uint8_t)(type % LEG_MEDIA), (uint8_t)type};
+            legs[index]->routes[type] = (route){outs[(index + 1) % LEGS].handle, 8000, (uint8_t)(type % 4),
+                                                (uint8_t)(type % LEG_MEDIA), (uint8_t)type};
 }
 
 static void round_trip(relay *own, leg **legs, double now) {

@@ -31,6 +31,7 @@ typedef struct {
     uint64_t handle;
     leg *of;
     int descriptor, family;
+    double last_at; /* when a datagram was last taken */
     unsigned admissions;
     place admitted[MAX_ADMITTED];
 } port;

@@ -10,6 +10,7 @@
 
 #define EVENTS 64
 #define ROUNDS 4 /* batches of one port before the others have their turn */
+#define BURST 0.002 /* s between two datagrams of a port, below which more of them are looked for at once */
 
 static void prepare(relay *own) {
     for (int index = 0; index < BATCH; index++) {
@@ -23,7 +24,27 @@ static void prepare(relay *own) {
     }
 }
 
+/* One datagram; whether others are close. Sound comes one at a time: to ask for a batch would cost a second look for
+   each. */
+static int receive_one(relay *own, port *by) {
+    struct sockaddr_storage *from = &own->senders[0];
+    socklen_t size = sizeof *from;
+    ssize_t length = recvfrom(by->descriptor, own->buffers[0], LARGEST, MSG_DONTWAIT | MSG_TRUNC,
+                              (struct sockaddr *)from, &size);
+    if (length < 0)
+        return 0;
+    double now = path_now();
+    int close = now - by->last_at < BURST;
+    by->last_at = now;
+    if (length <= LARGEST)
+        path_received(own, by, own->buffers[0], (size_t)length, from, now);
+    path_flush(own);
+    return close;
+}
+
 static void receive(relay *own, port *by) {
+    if (!receive_one(own, by))
+        return;
     for (int round = 0; round < ROUNDS; round++) {
         int taken = recvmmsg(by->descriptor, own->messages, BATCH, MSG_DONTWAIT, NULL);
         double now = path_now();

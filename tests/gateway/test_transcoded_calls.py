@@ -43,9 +43,9 @@ async def test_the_offer_names_the_callers_codecs_first(control: Control, browse
     alice = browsers(codecs=("opus",))
     offer = await control.body("offer", "c1", PHONE, from_tag="a", via_branch="b", sdp=await alice.offer())
     codecs = sdp.parse(offer).media[0].codecs
-    assert [codec.name for codec in codecs[:3]] == ["opus", "PCMU", "PCMA"]
-    assert {codec.clock for codec in codecs[3:]} == {8000, 48000}
-    assert {codec.name for codec in codecs[3:]} == {"telephone-event"}
+    assert [codec.name for codec in codecs[:4]] == ["opus", "PCMU", "PCMA", "G722"]
+    assert {codec.clock for codec in codecs[4:]} == {8000, 48000}
+    assert {codec.name for codec in codecs[4:]} == {"telephone-event"}
 
 
 async def test_keys_pass_beside_transcoded_sound(control: Control, phones: Phones) -> None:
