@@ -75,6 +75,7 @@ UC_TLS_CLIENT_CA = env("UC_TLS_CLIENT_CA")  # PEM file: whose clients may show a
 UC_TLS_CLIENT_REQUIRED = envbool("UC_TLS_CLIENT_REQUIRED")
 UC_RTP_PORTS = env("UC_RTP_PORTS", "20000-20999")
 UC_GATEWAY_NG = env("UC_GATEWAY_NG", "127.0.0.1:2223")
+UC_MEDIA_ENGINES = envlist("UC_MEDIA_ENGINES", UC_GATEWAY_NG)  # all that speak NG, rtpengines too
 UC_MEDIA_ADDRESSES = env("UC_MEDIA_ADDRESSES") or media_addresses()
 UC_TURN_URLS, UC_TURN_SECRET = envlist("UC_TURN_URLS"), env("UC_TURN_SECRET")  # see directory/turn.py
 UC_SIP_TRUSTED = envlist("UC_SIP_TRUSTED")

@@ -45,7 +45,7 @@ def main() -> None:
         "UC_TLS_DIR": "",
         "UC_TLS_CLIENT_CA": "",
         "UC_TLS_CLIENT_REQUIRED": False,
-        "UC_GATEWAY_NG": "127.0.0.1:9",
+        "UC_MEDIA_ENGINES": ["127.0.0.1:9"],
         "UC_MEDIA_ADDRESSES": "loop=127.0.0.1",
         "UC_SIP_TRUSTED": [],
         "UC_ALLOWED_ORIGINS": ["https://partner.example"],

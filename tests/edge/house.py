@@ -50,7 +50,7 @@ class House:
                 "UC_TLS_DIR": "",
                 "UC_TLS_CLIENT_CA": "",
                 "UC_TLS_CLIENT_REQUIRED": False,
-                "UC_GATEWAY_NG": self._engine,
+                "UC_MEDIA_ENGINES": [self._engine],
                 "UC_MEDIA_ADDRESSES": "loop=127.0.0.1",
                 "UC_SIP_TRUSTED": [],
                 "UC_ALLOWED_ORIGINS": [],

@@ -84,8 +84,8 @@ async def phones() -> AsyncIterator[Callable[..., Awaitable[Phone]]]:
     """Makes phones, and hangs them up in the end."""
     made: list[Phone] = []
 
-    async def make(**how: object) -> Phone:
-        made.append(await Phone.open(**how))
+    async def make(kind: type[Phone] = Phone, **how: object) -> Phone:
+        made.append(await kind.open(**how))
         return made[-1]
 
     yield make

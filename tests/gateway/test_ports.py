@@ -111,6 +111,8 @@ async def test_a_hundred_calls_leave_nothing_behind(
 ) -> None:
     alice, page = await phones(), browsers()
     offer = await page.offer()
+    await control.body("offer", "c", PHONE, from_tag="a", via_branch="b", sdp=alice.description())
+    await control.ask("delete", "c")  # what the first call starts: a worker
     files, tasks = open_files(), len(asyncio.all_tasks())
     for index in range(100):
         call = f"c{index}"

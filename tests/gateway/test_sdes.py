@@ -15,22 +15,8 @@ from tests.gateway.phone import Phone
 from tests.gateway.srtp_phone import SAVP, SrtpPhone
 from ucplatform import sdp
 
-Phones = Callable[..., Awaitable[Phone]]
+Phones = Callable[..., Awaitable[Any]]
 Browsers = Callable[..., Browser]
-SecurePhones = Callable[..., Awaitable[SrtpPhone]]
-
-
-@pytest.fixture
-async def secure_phones() -> Any:
-    made: list[SrtpPhone] = []
-
-    async def make(**how: object) -> SrtpPhone:
-        made.append(await SrtpPhone.open(**how))  # type: ignore[arg-type]
-        return made[-1]
-
-    yield make
-    for one in made:
-        await one.close()
 
 
 async def statistics(control: Control, leg: str) -> dict[str, Any]:
@@ -46,10 +32,8 @@ async def secure_calls_plain(control: Control, alice: SrtpPhone, bob: Phone) -> 
 
 
 @pytest.mark.parametrize("suite", _PROFILES)
-async def test_each_suite_is_heard_both_ways(
-    control: Control, phones: Phones, secure_phones: SecurePhones, suite: str
-) -> None:
-    alice, bob = await secure_phones(frequency=440, suite=suite), await phones(frequency=700)
+async def test_each_suite_is_heard_both_ways(control: Control, phones: Phones, suite: str) -> None:
+    alice, bob = await phones(SrtpPhone, frequency=440, suite=suite), await phones(frequency=700)
     await secure_calls_plain(control, alice, bob)
     alice.talk()
     bob.talk()
@@ -60,9 +44,9 @@ async def test_each_suite_is_heard_both_ways(
 
 
 async def test_browser_calls_a_phone_that_is_offered_srtp(
-    control: Control, secure_phones: SecurePhones, browsers: Browsers
+    control: Control, phones: Phones, browsers: Browsers
 ) -> None:
-    alice, bob = browsers(frequency=1000), await secure_phones(frequency=440)
+    alice, bob = browsers(frequency=1000), await phones(SrtpPhone, frequency=440)
     offer = await control.body("offer", "c1", SAVP, from_tag="a", via_branch="b", sdp=await alice.offer())
     lines = sdp.cryptos_of(sdp.parse(offer).media[0])
     assert [line.suite for line in lines] == list(_PROFILES)
@@ -87,9 +71,9 @@ async def test_a_secure_offer_is_never_answered_in_the_clear(
 
 @pytest.mark.parametrize("change", ["no line", "unknown suite", "not encrypted"])
 async def test_an_offer_without_a_usable_key_is_refused(
-    control: Control, secure_phones: SecurePhones, change: str
+    control: Control, phones: Phones, change: str
 ) -> None:
-    alice = await secure_phones()
+    alice = await phones(SrtpPhone)
     head, _, rest = alice.description().partition("a=crypto:")
     line, _, tail = rest.partition("\r\n")
     lines = {
@@ -104,9 +88,9 @@ async def test_an_offer_without_a_usable_key_is_refused(
 
 
 async def test_nothing_in_the_clear_is_heard_and_bad_packets_leave_the_call_untouched(
-    control: Control, phones: Phones, secure_phones: SecurePhones
+    control: Control, phones: Phones
 ) -> None:
-    alice, bob = await secure_phones(frequency=440), await phones()
+    alice, bob = await phones(SrtpPhone, frequency=440), await phones()
     await secure_calls_plain(control, alice, bob)
     liar = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     with liar:
@@ -123,9 +107,9 @@ async def test_nothing_in_the_clear_is_heard_and_bad_packets_leave_the_call_unto
 
 
 async def test_a_new_offer_keeps_the_keys_and_a_new_key_of_theirs_is_taken_up(
-    control: Control, phones: Phones, secure_phones: SecurePhones
+    control: Control, phones: Phones
 ) -> None:
-    alice, bob = await secure_phones(frequency=440), await phones(frequency=700)
+    alice, bob = await phones(SrtpPhone, frequency=440), await phones(frequency=700)
     await secure_calls_plain(control, alice, bob)
     before = alice.theirs
     alice.talk()
@@ -144,12 +128,10 @@ async def test_a_new_offer_keeps_the_keys_and_a_new_key_of_theirs_is_taken_up(
     assert alice.garbled == 0
 
 
-async def test_its_rtcp_is_protected_too(
-    control: Control, phones: Phones, secure_phones: SecurePhones
-) -> None:
+async def test_its_rtcp_is_protected_too(control: Control, phones: Phones) -> None:
     from gateway import rtcp, srtp
 
-    alice, bob = await secure_phones(), await phones()
+    alice, bob = await phones(SrtpPhone), await phones()
     loop = asyncio.get_running_loop()
     came: asyncio.Queue[bytes] = asyncio.Queue()
 

@@ -135,6 +135,31 @@ async def test_a_call_stays_where_it_is_and_new_calls_spread():
         await server.stop()
 
 
+async def test_a_new_call_goes_to_the_engine_with_the_fewest():
+    servers = [NgServer(), NgServer()]
+    first, second = [await server.start() for server in servers]
+    client = MediaClient([first, second])
+    await client.start()
+    for number in range(9):
+        await client.request(f"c-{number}", {"command": "offer"})
+    places = [client.engine_of(f"c-{number}") for number in range(9)]
+    assert sorted((places.count(first), places.count(second))) == [4, 5]
+    for number in range(9):
+        if places[number] == first:
+            await client.request(f"c-{number}", {"command": "delete"})
+    for number in range(100, 104):
+        await client.request(f"c-{number}", {"command": "offer"})
+        assert client.engine_of(f"c-{number}") == first
+    # One that answers no more gets none, however few it has.
+    await servers[0].stop()
+    await until(lambda: client.states()[first]["alive"] is False, seconds=10)
+    for number in range(200, 206):
+        await client.request(f"c-{number}", {"command": "offer"})
+        assert client.engine_of(f"c-{number}") == second
+    await client.close()
+    await servers[1].stop()
+
+
 async def test_own_verbs_go_to_an_engine_that_speaks_them():
     relay, own = NgServer(), NgServer()
     relay.replies["ping"] = lambda _: {"result": "pong"}

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.gateway.phone import Phone
+from tests.gateway.srtp_phone import SrtpPhone
 from tests.media.test_client import until
 from tests.ports import own_block
 from ucplatform import sdp
@@ -44,6 +46,12 @@ async def client(tmp_path: Path, media_ports: tuple[int, int]) -> AsyncIterator[
 
 
 TO_PHONE = {"ICE": "remove", "DTLS": "off", "transport-protocol": "RTP/AVP", "rtcp-mux": ["demux"]}
+TO_SECURE_PHONE = {
+    "ICE": "remove",
+    "DTLS": "off",
+    "transport-protocol": "RTP/SAVP",
+    "rtcp-mux": ["demux"],
+}
 TO_BROWSER = {
     "ICE": "force",
     "DTLS": "passive",
@@ -85,6 +93,30 @@ async def test_browser_offer_forked_to_two_phones(client: MediaClient, media_por
     assert isinstance(query["tags"], dict) and {"A", "B1"} <= set(query["tags"])
     statistics = await client.request("c-1", {"command": "delete", "from-tag": "A"})
     assert "totals" in statistics and client.engine_of("c-1") is None
+
+
+async def test_sound_between_a_phone_with_srtp_and_one_without(client: MediaClient):
+    """As call control asks for it (`pbx.mediaplan`), either of them calling."""
+    secure, plain = await SrtpPhone.open(frequency=440), await Phone.open(frequency=700)
+    profiles = {secure: TO_SECURE_PHONE, plain: TO_PHONE}
+    try:
+        for number, (caller, callee) in enumerate(((secure, plain), (plain, secure))):
+            call, tags = f"c-{number}", {"from-tag": "A", "via-branch": "B"}
+            offer = {"command": "offer", **tags, "sdp": caller.description(), **profiles[callee]}
+            callee.connect(str((await client.request(call, offer))["sdp"]))
+            tags["to-tag"] = "B"
+            answer = {"command": "answer", **tags, "sdp": callee.description(), **profiles[caller]}
+            caller.connect(str((await client.request(call, answer))["sdp"]))
+            secure.talk()
+            plain.talk()
+            assert await plain.tone() == pytest.approx(440, abs=5)
+            assert await secure.tone() == pytest.approx(700, abs=5)
+            await secure.hush()
+            await plain.hush()
+            await client.request(call, {"command": "delete", "from-tag": "A"})
+    finally:
+        await secure.close()
+        await plain.close()
 
 
 async def test_what_rtpengine_refuses(client: MediaClient):

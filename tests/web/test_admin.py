@@ -56,6 +56,21 @@ def test_an_empty_secret_keeps_the_present_one_and_the_number_stays(boss, alice)
     assert (after.number, after.name, after.enabled, after.ha1_md5) == ("201", "New", False, before.ha1_md5)
 
 
+def test_how_its_telephones_are_spoken_to_is_a_choice(boss, alice):
+    extension = alice.extension
+    form = {"number": "201", "name": "Alice", "user": alice.pk, "enabled": "on", "secret": "", "pin": ""}
+    assert change(boss, extension, **form, srtp="required").status_code == 302
+    assert {a.number: a.srtp for a in adapter.load_accounts()}["201"] == "required"
+    assert change(boss, extension, **form).status_code == 302  # left out, it stays
+    assert Extension.objects.get(pk=extension.pk).srtp == "required"
+    assert change(boss, extension, **form, srtp="sometimes").status_code == 200
+    assert (
+        add(boss, "directory_extension", **form | {"number": "310", "user": ""}, srtp="preferred").status_code
+        == 302
+    )
+    assert Extension.objects.get(number="310").srtp == "preferred"
+
+
 def test_the_devices_of_an_extension_are_shown_with_what_is_odd(boss, alice, redis):
     flow = Flow.udp(("192.0.2.1", 5060), ("203.0.113.7", 41000))
     phone = Binding(

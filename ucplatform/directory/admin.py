@@ -84,6 +84,10 @@ class ExtensionForm(forms.ModelForm):
         model = Extension
         fields = ("number", "name", "user", "srtp", "enabled")
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["srtp"].required = False  # who leaves it out leaves it as it is
+
 
 @admin.register(Extension)
 class ExtensionAdmin(admin.ModelAdmin):

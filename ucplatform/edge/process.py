@@ -113,7 +113,7 @@ class Edge:
             self._data / "journal" / settings.UC_EDGE_ID, database.ingest, transient=database.transient
         )
         self._undo.append(lambda: asyncio.to_thread(journal.close))
-        media = MediaClient([settings.UC_GATEWAY_NG], subscriber=f"edge-{settings.UC_EDGE_ID}")
+        media = MediaClient(settings.UC_MEDIA_ENGINES, subscriber=f"edge-{settings.UC_EDGE_ID}")
         await self._start_media(media)
         switchboard = self._make_switchboard(
             accounts=accounts,

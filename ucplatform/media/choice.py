@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 
 from ucplatform.media.engine import Engine
@@ -11,19 +11,20 @@ from ucplatform.media.errors import EngineError
 OWN_VERBS = frozenset({"terminate", "accept", "attach", "detach"})  # only our gateway speaks these
 
 
-def choose(call_id: str, verb: str, engines: Sequence[Engine]) -> Engine:
+def choose(call_id: str, verb: str, engines: Sequence[Engine], calls: Mapping[str, int]) -> Engine:
     """The engine for the first request of a call.
 
-    Of those that speak the verb, that live, and that have ports, the one the call's id falls to by rendezvous
-    hashing: every edge comes to the same, and a dead engine moves only its own calls. A fleet that is wholly
-    dead is asked all the same: it may be starting. EngineError when none speaks the verb.
+    Of those that speak the verb, that live, and that have ports, the one with the fewest of our calls
+    (`calls` by address); of equals the one that the call's id falls to by rendezvous hashing, so that edges
+    which begin together do not all begin at the same. A fleet that is wholly dead is asked all the same: it
+    may be starting. EngineError when none speaks the verb.
     """
     able = [engine for engine in engines if verb not in OWN_VERBS or engine.ours or engine.alive is None]
     if not able:
         raise EngineError(f"no engine speaks {verb}")
     living = [engine for engine in able if engine.alive] or able
     roomy = [engine for engine in living if engine.free_ports != 0] or living
-    return max(roomy, key=lambda engine: _weight(call_id, engine.address))
+    return min(roomy, key=lambda engine: (calls.get(engine.address, 0), _weight(call_id, engine.address)))
 
 
 def _weight(call_id: str, address: str) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections import OrderedDict, deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
@@ -43,6 +43,8 @@ class MediaClient:
         self._queues: dict[str, deque[tuple[Mapping[str, object], Done]]] = {}
         self._drained = asyncio.Event()
         self._places: OrderedDict[str, Engine] = OrderedDict()
+        #: how many of them are on each engine, by address
+        self._calls: Counter[str] = Counter()
         self._tasks: list[asyncio.Task[None]] = []
 
     # -- life ------------------------------------------------------------------------------------
@@ -109,7 +111,9 @@ class MediaClient:
     def _begin(self, call_id: str, message: Mapping[str, object], done: Done) -> None:
         verb = str(message.get("command", ""))
         try:
-            engine = self._places.get(call_id) or choose(call_id, verb, list(self.engines.values()))
+            engine = self._places.get(call_id) or choose(
+                call_id, verb, list(self.engines.values()), self._calls
+            )
         except EngineError as error:
             asyncio.get_running_loop().call_soon(self._end, call_id, done, error)
             return
@@ -127,7 +131,7 @@ class MediaClient:
     ) -> None:
         if not isinstance(outcome, EngineError):
             if message["command"] == "delete" and not message.get("via-branch") and not message.get("to-tag"):
-                self._places.pop(call_id, None)
+                self._leave(self._places.pop(call_id, None))
             else:
                 self._place(call_id, engine)
         self._end(call_id, done, outcome)
@@ -177,10 +181,17 @@ class MediaClient:
         return max((engine.behind() for engine in self.engines.values() if engine.alive), default=0.0)
 
     def _place(self, call_id: str, engine: Engine) -> None:
-        self._places[call_id] = engine
+        if self._places.get(call_id) is not engine:
+            self._leave(self._places.get(call_id))
+            self._places[call_id] = engine
+            self._calls[engine.address] += 1
         self._places.move_to_end(call_id)
         if len(self._places) > PLACES_KEPT:
-            self._places.popitem(last=False)
+            self._leave(self._places.popitem(last=False)[1])
+
+    def _leave(self, engine: Engine | None) -> None:
+        if engine is not None:
+            self._calls[engine.address] -= 1
 
     def _post(self, engine: Engine, message: Mapping[str, object], done: Done) -> None:
         self._serial += 1

@@ -102,14 +102,19 @@ def reanswer(call_id: str, source: Leg, target: Leg, sdp: str) -> Command:
     }
 
 
+def _delete(call_id: str, leg: Leg, **more: str) -> Command:
+    """At once: an rtpengine would keep the ports for half a minute."""
+    return {"command": "delete", "call-id": call_id, "from-tag": leg.id, "delete-delay": 0, **more}
+
+
 def drop(call_id: str, caller: Leg, leg: Leg) -> Command:
     """One branch less: its ports are free at once, the others flow on."""
-    return {"command": "delete", "call-id": call_id, "from-tag": caller.id, "via-branch": leg.id}
+    return _delete(call_id, caller, **{"via-branch": leg.id})
 
 
 def delete(call_id: str, caller: Leg) -> Command:
     """The whole call; the reply carries the statistics of every leg."""
-    return {"command": "delete", "call-id": call_id, "from-tag": caller.id}
+    return _delete(call_id, caller)
 
 
 def terminate(call_id: str, house: House, leg: Leg, sdp: str, prefer: list[str] | None = None) -> Command:
@@ -154,7 +159,7 @@ def attach_application(call_id: str, leg: Leg, application: str) -> Command:
 
 def release(call_id: str, leg: Leg) -> Command:
     """One termination of a call that goes on without it."""
-    return {"command": "delete", "call-id": call_id, "from-tag": leg.id, "via-branch": leg.id}
+    return _delete(call_id, leg, **{"via-branch": leg.id})
 
 
 def dtmf(call_id: str, leg: Leg, digit: str, milliseconds: int) -> Command:
