@@ -113,3 +113,22 @@ def test_who_leaves_the_offer_to_us_is_held_to_the_rule_by_its_own_answer():
     other.dial(binding(), body="")
     other.device("leg2", 200, secure(20))
     assert proto(other, "counter") == ("RTP/SAVP", None)
+
+
+@pytest.mark.parametrize("rule", [SRTP_PREFERRED, SRTP_REQUIRED])
+def test_who_was_offered_nothing_has_refused_no_srtp(rule: str):
+    one = bench(n201=rule)
+    one.dial(binding(), body="")
+    one.device("leg2", 488)
+    assert len(one.call.devices) == 1 and one.said().status == 488
+    assert one.record["cause"] == "no_common_codec"
+
+
+def test_what_it_said_while_it_rang_is_forgotten_when_it_is_asked_again():
+    one = bench(n201=SRTP_PREFERRED)
+    one.dial(binding())
+    one.engine("offer:leg2", sdp=secure(1))
+    one.device("leg2", 180)
+    one.device("leg2", 488)
+    again = one.call.legs["leg3"]
+    assert (again.remote_tag, again.dialog, again.early) == ("", None, {})

@@ -100,11 +100,21 @@ def in_the_clear(call: Call, leg: Leg, response: Response) -> bool:
     of: nothing falls back silently."""
     if not leg.srtp or leg.role != "callee" or response.status not in srtp.REFUSALS:
         return False
+    if call.delayed:  # it was offered nothing that it could have refused
+        return False
     if srtp.demanded(call, leg):
         leg.refusal = srtp.REFUSED
         return False
     again = replace(
-        leg, id=call.next_leg_id(), srtp=False, session=Session(), timer=SessionTimer(), early={}, stats={}
+        leg,
+        id=call.next_leg_id(),
+        srtp=False,
+        session=Session(),
+        timer=SessionTimer(),
+        dialog=None,
+        ring_tag="",
+        early={},
+        stats={},
     )
     leg.failure = (response.status, response.reason)
     call.set_leg(leg, "over")
