@@ -22,6 +22,13 @@ SDP = (
 )
 
 
+def take(sock: socket.socket) -> tuple[bytes, int]:
+    """A datagram of a socket with SO_TIMESTAMPNS, and the kernel's time of its arrival in ns."""
+    data, notes, _, _ = sock.recvmsg(65536, 64)
+    seconds, nanoseconds = struct.unpack("qq", notes[0][2][:16])
+    return data, seconds * 1_000_000_000 + nanoseconds
+
+
 @dataclass
 class Call:
     """One call as its caller sees it. `pending`: CSeq and method of the request that waits for its answer."""
@@ -87,11 +94,10 @@ class Probe:
     def _read(self) -> None:
         while True:
             try:
-                data, notes, _, _ = self._socket.recvmsg(65536, 64)
+                data, at = take(self._socket)
             except (BlockingIOError, ConnectionRefusedError):
                 return
-            seconds, nanoseconds = struct.unpack("qq", notes[0][2][:16])
-            self._received(data.decode(), seconds * 1_000_000_000 + nanoseconds)
+            self._received(data.decode(), at)
 
     def _plan(self, when: float, what: str, call: Call, interval: float = T1) -> None:
         heapq.heappush(self._due, (when, next(self._order), what, call, interval))

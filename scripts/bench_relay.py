@@ -14,6 +14,7 @@ from pathlib import Path
 
 from bench_engines import Engine, gateway, rtpengine, rtpengine_program
 from bench_figure import Figure, cpu
+from bench_probe import SO_TIMESTAMPNS, take
 from bench_streams import PACKETS_A_SECOND, SUITE, Control, Streams
 from bench_streams import Call as Pair
 
@@ -23,7 +24,6 @@ MANY, MANY_SECONDS = 500, 20
 TIMED, TIMED_SECONDS = 60, 20
 SHARE = 2 / 3  # of the peer's cost, at the most
 MEAN, P999 = 0.3, 6.0  # ms
-SO_TIMESTAMPNS = 35  # Linux; the socket module has no name for it
 HALF_BUSY = Path(__file__).parent / "bench_half_busy.py"
 
 Started = Callable[[], AbstractContextManager[Engine]]
@@ -155,14 +155,13 @@ class Ear:
     def read(self, sock: socket.socket, found: list[float]) -> None:
         while True:
             try:
-                data, notes, _, _ = sock.recvmsg(2048, 64)
+                data, at = take(sock)
             except BlockingIOError:
                 return
             if 192 <= data[1] <= 223:
                 continue  # RTCP
-            seconds, nanoseconds = struct.unpack("qq", notes[0][2][:16])
             sequence = int.from_bytes(data[2:4], "big")
             if self._first is None:
                 self._first = sequence
             sent = self.left[(sequence - self._first) & 0xFFFF]
-            found.append((seconds * 1_000_000_000 + nanoseconds - sent) / 1e6)
+            found.append((at - sent) / 1e6)

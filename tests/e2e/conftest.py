@@ -145,16 +145,21 @@ def make_softphone(instance: Instance, browsers: Browsers, stack: ExitStack) -> 
     return make
 
 
+def connect(page: Softphone, phone: Baresip) -> None:
+    """The page calls the phone, which answers; each hears the other's usual tone."""
+    page.dial(phone.account.number)
+    phone.wait_ringing()
+    phone.answer()
+    page.wait_talking()
+    page.wait_hears(440)
+    phone.wait_hears(1000)
+
+
 @pytest.fixture
 def talking(
     make_phone: MakePhone, make_softphone: MakeSoftphone, worker: Person, desk: Person
 ) -> tuple[Softphone, Baresip]:
     """A page and a phone in a call, each hearing the other."""
     phone, page = make_phone(desk), make_softphone(worker)
-    page.dial(desk.number)
-    phone.wait_ringing()
-    phone.answer()
-    page.wait_talking()
-    page.wait_hears(440)
-    phone.wait_hears(1000)
+    connect(page, phone)
     return page, phone

@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from tests.e2e.conftest import MakePhone, MakeSoftphone
+from tests.e2e.conftest import MakePhone, MakeSoftphone, connect
 from tests.e2e.instance import Instance, Person
 from tests.e2e.wait import until
 
@@ -46,12 +46,7 @@ def test_a_browser_calls_a_number_that_demands_srtp(
 ):
     phone = make_phone(extension, encryption="srtp-mand")
     page = make_softphone(worker)
-    page.dial(extension.number)
-    phone.wait_ringing()
-    phone.answer()
-    page.wait_talking()
-    page.wait_hears(440)
-    phone.wait_hears(1000)
+    connect(page, phone)
     page.press("Hold")
     phone.wait_hears_no(1000)
     page.press("Resume")
@@ -85,11 +80,7 @@ def test_a_plain_phone_is_called_in_the_clear_where_srtp_is_only_preferred(
 ):
     phone = make_phone(extension)
     page = make_softphone(worker)
-    page.dial(extension.number)
-    phone.wait_ringing()
-    phone.answer()
-    page.wait_hears(440)
-    phone.wait_hears(1000)
+    connect(page, phone)
     page.press("End")
     phone.wait_ended()
     record = page.wait_record(result="answered")
